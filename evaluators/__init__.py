@@ -1,0 +1,1 @@
+"""Everything that judges: prequential metrics over windows, and how sure they are."""

@@ -1,0 +1,1 @@
+"""Everything that moves events: sources, the loop, checkpoints, sinks, the command line."""

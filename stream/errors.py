@@ -1,0 +1,40 @@
+"""One tree of errors.
+
+FreshrankError
+  UsageError             a wrong argument or input: exit status 2, before any work
+    ConfigError          the configuration cannot be used: refuses to start
+  SourceError            the source cannot go on
+  SinkError              an output cannot be written
+  CheckpointError        refuses to resume; an older checkpoint stays untouched
+
+A bad event is no exception: it becomes a `DeadLetter` and the stream goes on.
+Every message says where, what came, what was expected and what to do.
+"""
+
+
+class FreshrankError(Exception):
+    """Any failure that freshrank explains to its user."""
+
+    exit_status = 1
+
+
+class UsageError(FreshrankError):
+    """A wrong argument or an input that cannot be used, found before any work."""
+
+    exit_status = 2
+
+
+class ConfigError(UsageError):
+    """The configuration cannot be used."""
+
+
+class SourceError(FreshrankError):
+    """The source cannot go on; what was read so far stays valid."""
+
+
+class SinkError(FreshrankError):
+    """An output cannot be written."""
+
+
+class CheckpointError(FreshrankError):
+    """A checkpoint cannot be written or loaded; older ones stay untouched."""

@@ -1,0 +1,1 @@
+"""Public click logs, turned into freshrank events."""
