@@ -1,0 +1,42 @@
+"""Work on many short sequences at once.
+
+# C sequences, T their longest length, V items, G groups, E entries of all groups end to end
+"""
+
+import numpy as np
+
+from stream.protocols import Bools, Int32s, Int64s
+
+
+def ragged_indices(starts_G: Int64s, lengths_G: Int64s) -> Int64s:
+    """Indices of all groups end to end: group g contributes starts[g] .. starts[g] + length - 1.
+
+    Examples
+    --------
+    >>> ragged_indices(np.array([10, 3]), np.array([2, 3])).tolist()
+    [10, 11, 3, 4, 5]
+    """
+    ends = np.cumsum(lengths_G)
+    n = int(ends[-1]) if len(ends) else 0
+    indices: Int64s = np.arange(n) + np.repeat(starts_G - (ends - lengths_G), lengths_G)
+    return indices
+
+
+def without_rows(history_CT: Int32s, length_C: Int32s, is_gone_V: Bools) -> tuple[Int32s, Int32s]:
+    """The same sequences without the rows that are gone, still left-aligned and padded with -1.
+
+    Examples
+    --------
+    >>> history = np.array([[0, 1, 2], [1, -1, -1]], np.int32)
+    >>> kept, length = without_rows(history, np.array([3, 1], np.int32), np.array([False, True, False]))
+    >>> kept.tolist(), length.tolist()
+    ([[0, 2, -1], [-1, -1, -1]], [2, 0])
+    """
+    is_item = history_CT >= 0
+    is_hit = is_item & is_gone_V[np.where(is_item, history_CT, 0)]
+    if not is_hit.any():
+        return history_CT, length_C
+    kept = np.where(is_hit, np.int32(-1), history_CT)
+    order = np.argsort(kept < 0, axis=1, kind="stable")
+    kept = np.take_along_axis(kept, order, axis=1)
+    return kept, (kept >= 0).sum(axis=1, dtype=np.int32)

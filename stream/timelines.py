@@ -1,0 +1,178 @@
+"""The histories of a batch's users and the batch's own clicks, merged into one run of entries.
+
+# G users of the batch, B clicks of the batch, E entries of all groups end to end
+
+The merged run is what a batch's contexts are cut from, and what the histories become afterwards:
+both are built from it once, on columns.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream.protocols import Bools, Int32s, Int64s
+from stream.sequences import ragged_indices
+
+NOT_ADMITTED = -1
+"""The item of an entry that has no row yet."""
+
+NO_LABEL = 0
+"""The session label of a click that does not name its session."""
+
+# Event times fit 43 bits until 2248, so that (group, time) fits one sortable int64.
+_TS_BITS = 43
+_ROW_MASK = 0xFFFFFFFF
+
+
+def pack_items(rows_N: Int32s, generation_V: Int32s) -> Int64s:
+    """`generation << 32 | row` of each row, and -1 of -1."""
+    if not len(generation_V):
+        return np.full(len(rows_N), NOT_ADMITTED, np.int64)
+    packed = (generation_V[rows_N].astype(np.int64) << 32) | rows_N
+    return np.where(rows_N >= 0, packed, NOT_ADMITTED)
+
+
+def rows_of(item_E: Int64s) -> Int32s:
+    """The row of each packed item."""
+    return (item_E & _ROW_MASK).astype(np.int32)
+
+
+def is_live(item_E: Int64s, generation_V: Int32s) -> Bools:
+    """Whether each packed item is admitted and still means what it meant when it was packed."""
+    if not len(generation_V):
+        return np.zeros(len(item_E), np.bool_)
+    known = item_E >= 0
+    row_E = np.where(known, item_E & _ROW_MASK, 0)
+    holds: Bools = generation_V[row_E] == item_E >> 32
+    return known & holds
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Entries of the batch's users before the batch, group after group, each ordered by time."""
+
+    item_E: Int64s
+    ts_E: Int64s
+    session_E: Int32s
+    length_G: Int64s
+    label_G: Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """The clicks of a batch, ordered by time."""
+
+    item_B: Int64s
+    ts_B: Int64s
+    group_B: Int64s
+    label_B: Int64s
+
+
+@dataclass(frozen=True, slots=True)
+class Timelines:
+    """Entries of G users, ordered by (user, event time, arrival).
+
+    Group g holds entries `starts_G[g]` up to `starts_G[g + 1]`; click b of the batch stands at
+    `slot_B[b]`. Sessions are numbered; entries of one session follow each other.
+    """
+
+    item_E: Int64s
+    ts_E: Int64s
+    session_E: Int32s
+    starts_G: Int64s
+    slot_B: Int64s
+    group_B: Int64s
+    label_G: Int64s
+    next_session: int
+
+    def before(self, ts_B: Int64s) -> Int64s:
+        """For each click, the first entry of its group that is not strictly earlier than `ts_B`."""
+        n_groups = len(self.starts_G) - 1
+        group_E = np.repeat(np.arange(n_groups), np.diff(self.starts_G))
+        at_E = (group_E << _TS_BITS) | self.ts_E
+        return np.searchsorted(at_E, (self.group_B << _TS_BITS) | ts_B, side="left")
+
+    def session_starts(self) -> Int64s:
+        """For each entry, the first entry of its session."""
+        n = len(self.session_E)
+        is_first = np.ones(n, np.bool_)
+        is_first[1:] = self.session_E[1:] != self.session_E[:-1]
+        is_first[self.starts_G[:-1]] = True
+        return np.maximum.accumulate(np.where(is_first, np.arange(n), 0))
+
+    def last_entries(self, n_entries: int, generation_V: Int32s) -> tuple[Int64s, Int64s]:
+        """Indices of each group's last live entries, end to end, and how many each group has."""
+        live = is_live(self.item_E, generation_V)
+        until_E = np.concatenate([[0], np.cumsum(live)])
+        ends_G = until_E[self.starts_G[1:]]
+        length_G = np.minimum(ends_G - until_E[self.starts_G[:-1]], n_entries)
+        return np.flatnonzero(live)[ragged_indices(ends_G - length_G, length_G)], length_G
+
+
+def merge(past: Past, new: Arrivals, session_gap_ms: int, next_session: int) -> Timelines:
+    """Merge a batch's clicks into the histories of its users.
+
+    A click that arrives late is put where its time belongs. It joins the session of the entry
+    before it unless it names another, or comes more than `session_gap_ms` after it.
+    """
+    n_groups = len(past.length_G)
+    new_count_G = np.bincount(new.group_B, minlength=n_groups)
+    starts_G = np.concatenate([[0], np.cumsum(past.length_G + new_count_G)])
+    old_slot = ragged_indices(starts_G[:-1], past.length_G)
+    slot_B = starts_G[new.group_B] + past.length_G[new.group_B] + _rank_in_group(new.group_B)
+    n = int(starts_G[-1])
+    item_E, ts_E = np.empty(n, np.int64), np.empty(n, np.int64)
+    session_E, label_E = np.empty(n, np.int32), np.repeat(past.label_G, np.diff(starts_G))
+    is_new_E = np.zeros(n, np.bool_)
+    item_E[old_slot], item_E[slot_B] = past.item_E, new.item_B
+    ts_E[old_slot], ts_E[slot_B] = past.ts_E, new.ts_B
+    session_E[old_slot], session_E[slot_B] = past.session_E, -1
+    label_E[slot_B], is_new_E[slot_B] = new.label_B, True
+
+    group_E = np.repeat(np.arange(n_groups), np.diff(starts_G))
+    at_E = (group_E << _TS_BITS) | ts_E
+    if (at_E[1:] < at_E[:-1]).any():  # a late arrival: rare, so the sort is paid only then
+        order = np.argsort(at_E, kind="stable")
+        item_E, ts_E, session_E = item_E[order], ts_E[order], session_E[order]
+        label_E, is_new_E = label_E[order], is_new_E[order]
+        place = np.empty(n, np.int64)
+        place[order] = np.arange(n)
+        slot_B = place[slot_B]
+
+    opens = _opens_session(ts_E, label_E, starts_G[:-1], session_gap_ms) & is_new_E
+    session_E[opens] = next_session + np.arange(np.count_nonzero(opens))
+    # Every other new entry belongs to the session of the nearest entry before it that has one.
+    known = np.maximum.accumulate(np.where(opens | ~is_new_E, np.arange(n), 0))
+    return Timelines(
+        item_E=item_E,
+        ts_E=ts_E,
+        session_E=session_E[known],
+        starts_G=starts_G,
+        slot_B=slot_B,
+        group_B=new.group_B,
+        label_G=label_E[starts_G[1:] - 1],
+        next_session=next_session + int(np.count_nonzero(opens)),
+    )
+
+
+def _rank_in_group(group_B: Int64s) -> Int64s:
+    """How many earlier clicks of the batch belong to the same user."""
+    order = np.argsort(group_B, kind="stable")
+    ordered = group_B[order]
+    is_first = np.ones(len(ordered), np.bool_)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    position = np.arange(len(ordered))
+    rank_B = np.empty(len(ordered), np.int64)
+    rank_B[order] = position - np.maximum.accumulate(np.where(is_first, position, 0))
+    return rank_B
+
+
+def _opens_session(
+    ts_E: Int64s, label_E: Int64s, first_of_group: Int64s, session_gap_ms: int
+) -> Bools:
+    opens = np.ones(len(ts_E), np.bool_)
+    other_label = label_E[1:] != label_E[:-1]
+    paused = ts_E[1:] - ts_E[:-1] > session_gap_ms
+    opens[1:] = np.where(label_E[1:] == NO_LABEL, paused, other_label)
+    opens[first_of_group] = True
+    return opens
