@@ -14,6 +14,7 @@ import numpy as np
 
 from stream.catalogue import Catalogue
 from stream.histories import Histories
+from stream.lessons import joined, select
 from stream.protocols import (
     Batch,
     Bools,
@@ -44,7 +45,7 @@ class Joiner:
         answer_B = self._catalogue.rows(batch.clicks.item_B)
         user_B = self._histories.user_hashes(batch.clicks.user_B)
         now = _lessons(queries, answer_B, user_B, np.flatnonzero(answer_B >= 0))
-        lessons = _joined(self._take_deferred(), now)
+        lessons = joined(self._take_deferred(), now)
         self._defer(batch, queries, user_B, np.flatnonzero(answer_B < 0))
         return Outcomes(
             seq=batch.seq,
@@ -68,7 +69,7 @@ class Joiner:
             lessons = replace(lessons, contexts=Contexts(history_CT, length_C))
         kept = np.flatnonzero(~np.isin(lessons.user_M, changes.forgotten_F))
         items = self._deferred.item_D
-        self._deferred = _Deferred(_selected(lessons, kept), [items[i] for i in kept.tolist()])
+        self._deferred = _Deferred(select(lessons, kept), [items[i] for i in kept.tolist()])
 
     def state_dict(self) -> State:
         lessons = self._deferred.lessons
@@ -101,7 +102,7 @@ class Joiner:
         row_D = self._catalogue.rows(self._deferred.item_D)
         lessons = self._deferred.lessons
         admitted = np.flatnonzero(row_D >= 0)
-        return _selected(replace(lessons, target_M=row_D), admitted)
+        return select(replace(lessons, target_M=row_D), admitted)
 
     def _defer(self, batch: Batch, queries: Queries, user_B: Int64s, index_D: Int64s) -> None:
         items = [batch.clicks.item_B[i] for i in index_D.tolist()]
@@ -137,44 +138,6 @@ def _lessons(queries: Queries, target_B: Int32s, user_B: Int64s, index_M: Int64s
         session_M=queries.session_B[index_M],
         session_length_M=queries.session_length_B[index_M],
     )
-
-
-def _selected(lessons: Lessons, index_M: Int64s) -> Lessons:
-    return Lessons(
-        contexts=lessons.contexts,
-        context_of_M=lessons.context_of_M[index_M],
-        target_M=lessons.target_M[index_M],
-        ts_M=lessons.ts_M[index_M],
-        user_M=lessons.user_M[index_M],
-        session_M=lessons.session_M[index_M],
-        session_length_M=lessons.session_length_M[index_M],
-    )
-
-
-def _joined(first: Lessons, second: Lessons) -> Lessons:
-    """Both, `first` before `second`; its contexts are appended behind the second's."""
-    if not len(first):
-        return second
-    n_steps = max(first.contexts.history_CT.shape[1], second.contexts.history_CT.shape[1])
-    history_CT = np.concatenate(
-        [_padded(second.contexts.history_CT, n_steps), _padded(first.contexts.history_CT, n_steps)]
-    )
-    length_C = np.concatenate([second.contexts.length_C, first.contexts.length_C])
-    offset = np.int32(len(second.contexts.length_C))
-    return Lessons(
-        contexts=Contexts(history_CT, length_C),
-        context_of_M=np.concatenate([first.context_of_M + offset, second.context_of_M]),
-        target_M=np.concatenate([first.target_M, second.target_M]),
-        ts_M=np.concatenate([first.ts_M, second.ts_M]),
-        user_M=np.concatenate([first.user_M, second.user_M]),
-        session_M=np.concatenate([first.session_M, second.session_M]),
-        session_length_M=np.concatenate([first.session_length_M, second.session_length_M]),
-    )
-
-
-def _padded(history_CT: Int32s, n_steps: int) -> Int32s:
-    missing = n_steps - history_CT.shape[1]
-    return np.pad(history_CT, ((0, 0), (0, missing)), constant_values=-1)
 
 
 def _is_seen(queries: Queries, answer_B: Int32s) -> Bools:

@@ -28,7 +28,8 @@ def without_rows(history_CT: Int32s, length_C: Int32s, is_gone_V: Bools) -> tupl
     Examples
     --------
     >>> history = np.array([[0, 1, 2], [1, -1, -1]], np.int32)
-    >>> kept, length = without_rows(history, np.array([3, 1], np.int32), np.array([False, True, False]))
+    >>> is_gone = np.array([False, True, False])
+    >>> kept, length = without_rows(history, np.array([3, 1], np.int32), is_gone)
     >>> kept.tolist(), length.tolist()
     ([[0, 2, -1], [-1, -1, -1]], [2, 0])
     """

@@ -1,0 +1,47 @@
+"""Choosing among lessons, and putting them together.
+
+# M lessons, C contexts, T history length
+"""
+
+import numpy as np
+
+from stream.protocols import Contexts, Int32s, Int64s, Lessons
+
+
+def select(lessons: Lessons, index_M: Int64s) -> Lessons:
+    """Some of the lessons, in the order given; they keep pointing into the same contexts."""
+    return Lessons(
+        contexts=lessons.contexts,
+        context_of_M=lessons.context_of_M[index_M],
+        target_M=lessons.target_M[index_M],
+        ts_M=lessons.ts_M[index_M],
+        user_M=lessons.user_M[index_M],
+        session_M=lessons.session_M[index_M],
+        session_length_M=lessons.session_length_M[index_M],
+    )
+
+
+def joined(first: Lessons, second: Lessons) -> Lessons:
+    """Both, `first` before `second`; its contexts are appended behind the second's."""
+    if not len(first):
+        return second
+    n_steps = max(first.contexts.history_CT.shape[1], second.contexts.history_CT.shape[1])
+    history_CT = np.concatenate(
+        [_padded(second.contexts.history_CT, n_steps), _padded(first.contexts.history_CT, n_steps)]
+    )
+    length_C = np.concatenate([second.contexts.length_C, first.contexts.length_C])
+    offset = np.int32(len(second.contexts.length_C))
+    return Lessons(
+        contexts=Contexts(history_CT, length_C),
+        context_of_M=np.concatenate([first.context_of_M + offset, second.context_of_M]),
+        target_M=np.concatenate([first.target_M, second.target_M]),
+        ts_M=np.concatenate([first.ts_M, second.ts_M]),
+        user_M=np.concatenate([first.user_M, second.user_M]),
+        session_M=np.concatenate([first.session_M, second.session_M]),
+        session_length_M=np.concatenate([first.session_length_M, second.session_length_M]),
+    )
+
+
+def _padded(history_CT: Int32s, n_steps: int) -> Int32s:
+    missing = n_steps - history_CT.shape[1]
+    return np.pad(history_CT, ((0, 0), (0, missing)), constant_values=-1)

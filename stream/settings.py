@@ -1,0 +1,111 @@
+"""Reading settings: YAML and `key=value` into a model, with errors that name the key.
+
+Every message says where (the path of the key), what came, what was expected, and for a
+misspelled key the nearest valid name.
+"""
+
+import difflib
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from stream.errors import ConfigError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def read_settings(model: type[ModelT], path: Path | None, overrides: Sequence[str] = ()) -> ModelT:
+    """A model from a YAML file (None: all defaults) and `key.path=value` overrides.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, is no YAML mapping, or a key or value is not valid.
+    """
+    values = _read_yaml(path) if path else {}
+    where = str(path) if path else "--set"
+    for override in overrides:
+        _apply(values, override)
+    try:
+        return model.model_validate(values)
+    except ValidationError as err:
+        lines = [_explain(model, problem) for problem in err.errors()]
+        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from err
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise ConfigError(f"{path}: cannot be read: {err.strerror}") from err
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"{path}: is not UTF-8 at byte {err.start}; save it as UTF-8") from err
+    except yaml.YAMLError as err:
+        mark = getattr(err, "problem_mark", None)
+        line = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        problem = getattr(err, "problem", None) or str(err)
+        raise ConfigError(f"{path}{line}: is not YAML: {problem}") from err
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path}: holds {type(values).__name__}, expected keys such as 'batch:' at the top"
+        )
+    return values
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: expected key=value, such as batch.events=512")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as err:
+        raise ConfigError(f"--set {override}: the value is not YAML") from err
+    *parents, last = key.split(".")
+    for parent in parents:
+        below = values.setdefault(parent, {})
+        if not isinstance(below, dict):
+            raise ConfigError(f"--set {override}: {parent} is no group of keys")
+        values = below
+    values[last] = value
+
+
+def _explain(model: type[BaseModel], problem: Any) -> str:
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        owner = _model_at(model, problem["loc"][:-1])
+        known = sorted(owner.model_fields) if owner else []
+        nearest = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
+        return f"{path}: unknown key; {hint}"
+    came = problem.get("input")
+    shown = repr(came) if not isinstance(came, dict) else "a group of keys"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return f"{path}: {message[0].lower()}{message[1:]} (got {shown[:80]})"
+
+
+def _model_at(model: type[BaseModel], loc: tuple[Any, ...]) -> type[BaseModel] | None:
+    """The model that owns the keys below `loc`, seen through optional and annotated types."""
+    current: type[BaseModel] | None = model
+    for part in loc:
+        if current is None:
+            return None
+        if isinstance(part, str) and part in current.model_fields:
+            current = _model_in(current.model_fields[part].annotation)
+    return current
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, tuple, list):
+        for argument in typing.get_args(annotation):
+            if found := _model_in(argument):
+                return found
+    return None
