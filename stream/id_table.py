@@ -75,15 +75,16 @@ class IdTable:
         n_fresh = min(self.capacity - len(self.ids), len(placed))
         first = len(self.ids)
         self._extend(placed[:n_fresh])
+        fresh = np.arange(first, first + n_fresh, dtype=np.int32)
+        self.touch(fresh)  # before the search: a row just given is not the stalest
         recycled_R = self._stalest(len(placed) - n_fresh)
         for row, name in zip(recycled_R.tolist(), placed[n_fresh:], strict=True):
             del self._row_of[self.ids[row]]
             self.ids[row] = name
             self._row_of[name] = row
         self.generation_V[recycled_R] += 1
-        fresh = np.arange(first, first + n_fresh, dtype=np.int32)
         rows_N[len(new_ids) - len(placed) :] = np.concatenate([fresh, recycled_R])
-        self.touch(rows_N)
+        self.touch(recycled_R)
         return rows_N, recycled_R
 
     def remove(self, name: str) -> int:

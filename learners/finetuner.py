@@ -1,0 +1,190 @@
+"""One optimizer step at a time, on tables whose rows come, grow and are recycled.
+
+# V items in use, R rows started fresh
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
+from torch import Tensor, nn
+
+from learners.scorer import Scorer
+from stream.protocols import Changes, State
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+_ITEM_TABLES = ("items.vector_VD", "items.bias_V")
+
+
+class FineTunerConfig(BaseModel):
+    """AdamW, clipped [1]_.
+
+    References
+    ----------
+    .. [1] Loshchilov, Hutter. Decoupled weight decay regularization. ICLR 2019.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rate: PositiveFloat = 4e-3
+    item_learning_rate: PositiveFloat = 1.6e-2
+    """For the item vectors, most of which a step barely touches."""
+    weight_decay: NonNegativeFloat = 0.01
+    """Of the transformer's matrices; item vectors are only read by direction and not decayed."""
+    clip_norm: PositiveFloat = 1.0
+    """Largest norm of a step's gradient over all weights."""
+    beta2: float = Field(default=0.999, gt=0.0, lt=1.0)
+
+
+class FineTuner:
+    """Applies gradient steps to a scorer and keeps the optimizer's moments beside its weights.
+
+    A step whose loss or gradient is not finite never reaches the weights: it is skipped and
+    counted.
+    """
+
+    def __init__(self, config: FineTunerConfig, scorer: Scorer, seed: int) -> None:
+        self._config = config
+        self._scorer = scorer
+        self._seed = seed
+        self._n_steps = 0
+        self._n_skipped = 0
+        self._n_fresh = 0  # rows started fresh so far: numbers the draws of their vectors
+        self._optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, config.beta2), fused=True)
+
+    @property
+    def n_skipped(self) -> int:
+        """Steps that were not applied because their loss or gradient was not finite."""
+        return self._n_skipped
+
+    def step(self, loss_of: Callable[[], Tensor]) -> None:
+        """Take one step down the loss that `loss_of` computes, with dropout on."""
+        # Dropout draws from torch's global generator: what it draws is tied to the step's number.
+        devices = [self._scorer.start_D.device] if self._scorer.start_D.is_cuda else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(_mix(self._seed, self._n_steps))
+            self._scorer.train()
+            self._optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss_of())
+            self._scorer.eval()
+        norm = nn.utils.clip_grad_norm_(
+            self._scorer.parameters(), self._config.clip_norm, foreach=True
+        )
+        self._n_steps += 1
+        if torch.isfinite(norm):  # the step's only device sync
+            self._optimizer.step()
+        else:
+            self._n_skipped += 1
+
+    def follow(self, changes: Changes) -> None:
+        """Give new and recycled rows fresh vectors, and no moments."""
+        items = self._scorer.items
+        fresh = np.concatenate(
+            [changes.recycled_R, np.arange(items.n_items, changes.n_items, dtype=np.int32)]
+        )
+        if not len(fresh):
+            return
+        if changes.n_items > len(items.bias_V):
+            self._resize(max(changes.n_items, 2 * len(items.bias_V)))
+        items.n_items = changes.n_items
+        generator = torch.Generator().manual_seed(_mix(self._seed, self._n_fresh))
+        rows_R = torch.from_numpy(fresh.astype(np.int64))
+        items.start_fresh(rows_R, generator)
+        for table in (items.vector_VD, items.bias_V):
+            for moment in _MOMENTS:
+                if table in self._optimizer.state:
+                    self._optimizer.state[table][moment][rows_R] = 0.0
+        self._n_fresh += len(fresh)
+
+    def state_dict(self) -> State:
+        n_items = self._scorer.items.n_items
+        weights: State = {}
+        for name, weight in self._scorer.named_parameters():
+            moments = self._optimizer.state.get(weight, {})
+            kept = slice(n_items if name in _ITEM_TABLES else None)
+            weights[name] = {"weight": _array(weight[kept])} | {
+                moment: _array(moments[moment][kept]) for moment in _MOMENTS if moments
+            }
+            if moments:
+                weights[name]["step"] = int(moments["step"])
+        return {
+            "schema_version": 1,
+            "weights": weights,
+            "n_items": n_items,
+            # The norm of a gradient is summed in an order that depends on the table's length.
+            "capacity": len(self._scorer.items.bias_V),
+            "n_steps": self._n_steps,
+            "n_skipped": self._n_skipped,
+            "n_fresh": self._n_fresh,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self._resize(state["capacity"])
+        self._scorer.items.n_items = state["n_items"]
+        for name, weight in self._scorer.named_parameters():
+            saved = state["weights"][name]
+            with torch.no_grad():
+                weight.copy_(_padded(saved["weight"], weight))
+            if "step" in saved:
+                moments = {moment: _padded(saved[moment], weight) for moment in _MOMENTS}
+                step = torch.tensor(float(saved["step"]))
+                self._optimizer.state[weight] = {"step": step, **moments}
+        self._n_steps = state["n_steps"]
+        self._n_skipped = state["n_skipped"]
+        self._n_fresh = state["n_fresh"]
+
+    def _groups(self) -> list[dict[str, object]]:
+        """Every parameter, by how it is stepped."""
+        config = self._config
+        items = dict(self._scorer.items.named_parameters(prefix="items"))
+        others = {n: p for n, p in self._scorer.named_parameters() if n not in items}
+        matrices = [p for p in others.values() if p.ndim == 2]
+        vectors = [p for p in others.values() if p.ndim < 2]
+        rate = config.learning_rate
+        return [
+            {"params": matrices, "lr": rate, "weight_decay": config.weight_decay},
+            {"params": vectors, "lr": rate, "weight_decay": 0.0},
+            {
+                "params": list(items.values()),
+                "lr": config.item_learning_rate,
+                "weight_decay": 0.0,
+            },
+        ]
+
+    def _resize(self, n_rows: int) -> None:
+        """Put the item tables, with their moments, into tables of `n_rows` rows."""
+        items = self._scorer.items
+        for name in ("vector_VD", "bias_V"):
+            old: nn.Parameter = getattr(items, name)
+            new = nn.Parameter(_resized(old.detach(), n_rows))
+            setattr(items, name, new)
+            for group in self._optimizer.param_groups:
+                group["params"] = [new if p is old else p for p in group["params"]]
+            if old in self._optimizer.state:
+                moments = self._optimizer.state.pop(old)
+                resized = {m: _resized(moments[m], n_rows) for m in _MOMENTS}
+                self._optimizer.state[new] = {"step": moments["step"], **resized}
+
+
+def _resized(table: Tensor, n_rows: int) -> Tensor:
+    resized = table.new_zeros(n_rows, *table.shape[1:])
+    n_kept = min(n_rows, len(table))
+    resized[:n_kept] = table[:n_kept]
+    return resized
+
+
+def _padded(rows: NDArray[np.float32], like: Tensor) -> Tensor:
+    """Saved rows in a tensor shaped like a weight, zeros behind them."""
+    return _resized(torch.from_numpy(np.array(rows)).to(like), len(like))
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.detach().cpu().numpy()
+    return array
+
+
+def _mix(seed: int, number: int) -> int:
+    """One generator seed for each pair; distinct pairs seldom share one."""
+    return int(np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)[0] >> 1)

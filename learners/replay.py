@@ -1,0 +1,118 @@
+"""A bounded memory of past sequences: half a sample of everything, half the latest.
+
+# S stored sequences, W their width, M lessons, Q sequences drawn, V items
+"""
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from stream.protocols import Changes, Int32s, Int64s, Lessons, State
+from stream.sequences import without_rows
+
+
+class ReplayBuffer:
+    """Sequences of item rows: the context of a lesson, and its target at the end.
+
+    Half of the places hold a uniform sample of all lessons so far (reservoir sampling, Vitter's
+    algorithm R [1]_), the other half the latest lessons. Memory: 4 * (width + 3) bytes a place.
+
+    Parameters
+    ----------
+    capacity : int
+        Places for sequences, at least 2.
+    width : int
+        W, the longest sequence: the history and its target.
+
+    References
+    ----------
+    .. [1] Vitter. Random sampling with a reservoir. ACM TOMS 11, 1985.
+    """
+
+    def __init__(self, capacity: int, width: int) -> None:
+        if capacity < 2:
+            raise ValueError(f"a replay buffer needs at least 2 places, got {capacity}")
+        self._half = capacity // 2
+        self._sequence_SW: Int32s = np.full((2 * self._half, width), -1, np.int32)
+        self._length_S: Int32s = np.zeros(2 * self._half, np.int32)
+        self._user_S: Int64s = np.zeros(2 * self._half, np.int64)
+        self._n_seen = 0
+
+    def __len__(self) -> int:
+        """Sequences that can be drawn; one may be held in both halves."""
+        return 2 * min(self._n_seen, self._half)
+
+    def add(self, lessons: Lessons, rng: Generator) -> None:
+        """Take in lessons, in order."""
+        if not len(lessons):
+            return
+        number_M = self._n_seen + np.arange(len(lessons))
+        drawn_M = (rng.random(len(lessons)) * (number_M + 1)).astype(np.int64)
+        sampled_M = np.where(number_M < self._half, number_M, drawn_M)
+        kept = np.flatnonzero(sampled_M < self._half)
+        sequence_MW, length_M = _sequences(lessons, self._sequence_SW.shape[1])
+        for place, source in (
+            (sampled_M[kept], kept),
+            (self._half + number_M % self._half, np.arange(len(lessons))),
+        ):
+            self._sequence_SW[place] = sequence_MW[source]
+            self._length_S[place] = length_M[source]
+            self._user_S[place] = lessons.user_M[source]
+        self._n_seen += len(lessons)
+
+    def sample(self, n_positions: int, rng: Generator) -> tuple[Int32s, Int32s]:
+        """Sequences with about `n_positions` positions to predict, drawn with replacement.
+
+        Returns
+        -------
+        sequence_QW : int array
+            Rows, left-aligned, -1 behind; trimmed to the longest.
+        length_Q : int array
+        """
+        in_use = min(self._n_seen, self._half)
+        places = np.concatenate([np.arange(in_use), self._half + np.arange(in_use)])
+        mean_length = max(float(self._length_S[places].mean()), 1.0) if in_use else 1.0
+        n_drawn = max(round(n_positions / mean_length), 1) if in_use and n_positions else 0
+        chosen = places[rng.integers(0, max(len(places), 1), n_drawn)]
+        chosen = chosen[self._length_S[chosen] > 0]
+        width = int(self._length_S[chosen].max(initial=0))
+        return self._sequence_SW[chosen, :width], self._length_S[chosen]
+
+    def follow(self, changes: Changes) -> None:
+        """Drop recycled rows from sequences, and the sequences of forgotten users."""
+        if len(changes.recycled_R):
+            is_gone_V = np.zeros(changes.n_items, np.bool_)
+            is_gone_V[changes.recycled_R] = True
+            self._sequence_SW, self._length_S = without_rows(
+                self._sequence_SW, self._length_S, is_gone_V
+            )
+        if len(changes.forgotten_F):
+            forgotten = np.isin(self._user_S, changes.forgotten_F)
+            self._sequence_SW[forgotten] = -1
+            self._length_S[forgotten] = 0
+            self._user_S[forgotten] = 0
+
+    def state_dict(self) -> State:
+        return {
+            "schema_version": 1,
+            "sequence": self._sequence_SW,
+            "length": self._length_S,
+            "user": self._user_S,
+            "n_seen": self._n_seen,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self._sequence_SW = np.array(state["sequence"], np.int32)
+        self._length_S = np.array(state["length"], np.int32)
+        self._user_S = np.array(state["user"], np.int64)
+        self._n_seen = state["n_seen"]
+
+
+def _sequences(lessons: Lessons, width: int) -> tuple[Int32s, Int32s]:
+    """The latest items of each context and the target behind them."""
+    history_MT = lessons.contexts.history_CT[lessons.context_of_M][:, : width - 1]
+    length_M: NDArray[np.int32] = lessons.contexts.length_C[lessons.context_of_M]
+    sequence_MW = np.full((len(lessons), width), -1, np.int32)
+    sequence_MW[:, : history_MT.shape[1]] = history_MT
+    sequence_MW[np.arange(len(lessons)), length_M] = lessons.target_M
+    return sequence_MW, length_M + np.int32(1)

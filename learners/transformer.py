@@ -1,0 +1,209 @@
+"""The transformer as a learner: ranks with the weights it has, then fine-tunes on the answers.
+
+# B queries, C contexts, M lessons, Q replayed sequences, T history length, V items, K list length
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, model_validator
+from torch import Tensor
+from torch.nn import functional
+
+from learners.finetuner import FineTuner, FineTunerConfig
+from learners.replay import ReplayBuffer
+from learners.scorer import Scorer
+from learners.top_items import top_items_of_tensor
+from stream.lessons import select
+from stream.protocols import (
+    Changes,
+    Contexts,
+    Int32s,
+    Lessons,
+    Outcomes,
+    Predictions,
+    Queries,
+    State,
+)
+
+# Histories are padded to one of these lengths: short sessions do not pay for long ones.
+_BUCKET_ENDS = (4, 8, 16, 32)
+
+
+class TransformerConfig(BaseModel):
+    """The transformer and how it learns."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    history_items: PositiveInt = 50
+    """Last clicks of a user that the transformer reads."""
+    width: PositiveInt = 64
+    layers: PositiveInt = 2
+    heads: PositiveInt = 2
+    dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
+    temperature: float = Field(default=16.0, gt=0.0)
+    """Factor on the cosine of state and item."""
+    minibatch: PositiveInt = 64
+    """New clicks that one optimizer step learns."""
+    replay_ratio: NonNegativeFloat = 4.0
+    """Replayed positions for each new click."""
+    replay_sequences: int = Field(default=20_000, ge=2)
+    """Places of the replay buffer."""
+    optimizer: FineTunerConfig = FineTunerConfig()
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes CUDA, in bf16, where there is one; else the CPU in fp32."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "TransformerConfig":
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width {self.width} must be a multiple of 2 x heads ({2 * self.heads}): "
+                "rotary positions turn pairs of components"
+            )
+        return self
+
+
+class TransformerLearner:
+    """Predicts each next click over the full catalogue, and learns it by one pass plus replay.
+
+    Every random draw of step n comes from a generator seeded by (seed, n): what a resumed run
+    draws does not depend on what ran before it.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        self._config = config
+        self._device = _device(config.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            scorer = Scorer(
+                config.history_items,
+                config.width,
+                config.layers,
+                config.heads,
+                config.dropout,
+                config.temperature,
+            )
+        self._scorer = scorer.to(self._device).eval()
+        self._finetuner = FineTuner(config.optimizer, self._scorer, config.seed)
+        self._replay = ReplayBuffer(config.replay_sequences, config.history_items + 1)
+        self._n_learned = 0  # calls of learn that had lessons: numbers the draws of the replay
+
+    def predict(self, queries: Queries) -> Predictions:
+        if not len(queries) or not self._scorer.items.n_items:
+            return Predictions(np.full((len(queries), queries.k), -1, np.int32))
+        with torch.inference_mode(), self._autocast():
+            state_CD = self._last_states(queries.contexts)
+            score_CV = self._scorer.scores(state_CD).float()
+            _exclude(score_CV, queries.contexts)
+            top_CK = top_items_of_tensor(score_CV, self._tensor(queries.tie_hash_V), queries.k)
+        top_items_CK = top_CK.cpu().numpy()  # the batch's only device sync
+        return Predictions(top_items_CK.astype(np.int32)[queries.context_of_B])
+
+    def learn(self, outcomes: Outcomes) -> None:
+        lessons = outcomes.lessons
+        if not len(lessons):
+            return
+        rng = np.random.default_rng((self._config.seed, self._n_learned))
+        for start in range(0, len(lessons), self._config.minibatch):
+            chosen = np.arange(start, min(start + self._config.minibatch, len(lessons)))
+            replayed = self._replay.sample(round(self._config.replay_ratio * len(chosen)), rng)
+            self._finetuner.step(partial(self._loss, select(lessons, chosen), replayed))
+        self._replay.add(lessons, rng)
+        self._n_learned += 1
+
+    def follow(self, changes: Changes) -> None:
+        self._finetuner.follow(changes)
+        self._replay.follow(changes)
+
+    @property
+    def n_skipped_steps(self) -> int:
+        """Steps that never reached the weights because they were not finite."""
+        return self._finetuner.n_skipped
+
+    def state_dict(self) -> State:
+        return {
+            "schema_version": 1,
+            "finetuner": self._finetuner.state_dict(),
+            "replay": self._replay.state_dict(),
+            "n_learned": self._n_learned,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self._finetuner.load_state_dict(state["finetuner"])
+        self._replay.load_state_dict(state["replay"])
+        self._n_learned = state["n_learned"]
+
+    def _loss(self, lessons: Lessons, replayed: tuple[Int32s, Int32s]) -> Tensor:
+        """Mean cross-entropy of the new targets and of every position of the replayed ones."""
+        with self._autocast():
+            state_ND, target_N = self._new_states(lessons)
+            replay_ND, replay_N = self._replayed_states(*replayed)
+            score_NV = self._scorer.scores(torch.cat([state_ND, replay_ND]))
+        return functional.cross_entropy(score_NV.float(), torch.cat([target_N, replay_N]))
+
+    def _new_states(self, lessons: Lessons) -> tuple[Tensor, Tensor]:
+        """The state that was asked, for each lesson; what was scored is what is learned."""
+        used_C, context_of_M = np.unique(lessons.context_of_M, return_inverse=True)
+        contexts = Contexts(lessons.contexts.history_CT[used_C], lessons.contexts.length_C[used_C])
+        state_CD = self._last_states(contexts)
+        return state_CD[self._tensor(context_of_M)], self._tensor(lessons.target_M)
+
+    def _replayed_states(self, sequence_QW: Int32s, length_Q: Int32s) -> tuple[Tensor, Tensor]:
+        """The state before each item of each sequence, and the item."""
+        state_ND, target_N = [self._scorer.start_D[None, :][:0]], [self._tensor(length_Q[:0])]
+        for chosen, width in _buckets(length_Q):
+            sequence_CW = self._tensor(sequence_QW[chosen, :width])
+            is_item_CW = sequence_CW >= 0
+            state_ND.append(self._scorer.states(sequence_CW[:, :-1])[is_item_CW])
+            target_N.append(sequence_CW[is_item_CW])
+        return torch.cat(state_ND), torch.cat(target_N)
+
+    def _last_states(self, contexts: Contexts) -> Tensor:
+        """State at the end of each context, shape (C, D)."""
+        states, order = [], []
+        for chosen, width in _buckets(contexts.length_C):
+            state_CSD = self._scorer.states(self._tensor(contexts.history_CT[chosen, :width]))
+            length_C = self._tensor(contexts.length_C[chosen])
+            states.append(state_CSD[torch.arange(len(chosen), device=self._device), length_C])
+            order.append(chosen)
+        place = np.empty(len(contexts.length_C), np.int64)
+        place[np.concatenate(order)] = np.arange(len(place))
+        return torch.cat(states)[self._tensor(place)]
+
+    def _tensor(self, array: NDArray[np.integer]) -> Tensor:
+        return torch.from_numpy(array.astype(np.int64)).to(self._device)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self._device.type, dtype=torch.bfloat16, enabled=self._device.type == "cuda"
+        )
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(wanted)
+
+
+def _buckets(length_C: Int32s) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Sequences of similar length, with the length to pad them to."""
+    longest = int(length_C.max(initial=0))
+    shorter = -1
+    for end in (*(end for end in _BUCKET_ENDS if end < longest), longest):
+        chosen = np.flatnonzero((length_C > shorter) & (length_C <= end))
+        if len(chosen):
+            yield chosen, end
+        shorter = end
+
+
+def _exclude(score_CV: Tensor, contexts: Contexts) -> None:
+    """Take seen items out of the ranking."""
+    if contexts.seen is not None:
+        owner = np.repeat(np.arange(len(contexts.length_C)), np.diff(contexts.seen.starts))
+        row = torch.from_numpy(contexts.seen.values.astype(np.int64))
+        score_CV[torch.from_numpy(owner).to(score_CV.device), row.to(score_CV.device)] = -torch.inf

@@ -1,0 +1,103 @@
+"""The one place that turns settings into objects."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from evaluators.prequential import PrequentialEvaluator
+from learners.counting import CountingLearner
+from learners.item_neighbours import ItemNeighbours
+from learners.panel import Panel
+from learners.popularity import Popularity
+from learners.session_neighbours import SessionNeighbours
+from learners.transformer import TransformerLearner
+from stream.catalogue import Catalogue
+from stream.checkpoint import Checkpoints
+from stream.config import FreshrankConfig, LearnerName
+from stream.contexts import ContextBuilder
+from stream.histories import Histories
+from stream.joiner import Joiner
+from stream.pipeline import Parts, Pipeline
+from stream.protocols import Batch, Learner, Source
+from stream.sinks.jsonl import JsonlSink
+from stream.sinks.outputs import Outputs
+
+# What may differ between the parts of one run: none of it reaches a metric or a weight.
+_FREE_KEYS: dict[str, set[str] | bool] = {
+    "checkpoint": True,
+    "source": {"speed", "limit", "until"},
+}
+
+
+def build_pipeline(
+    config: FreshrankConfig,
+    source: Source,
+    out: Path,
+    checkpoints: Checkpoints,
+    on_batch: Callable[[Batch, Pipeline], None],
+) -> Pipeline:
+    """The loop over a source, with its outputs in `out`.
+
+    `config.threads` must be resolved (see `stream.replay`): it is set for the whole process.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    catalogue = Catalogue(config.catalogue)
+    histories = Histories(config.histories, _history_entries(config))
+    contexts = ContextBuilder(
+        catalogue,
+        histories,
+        history_items=config.learner.history_items,
+        k=max(config.ranking.ks),
+        exclude_seen=config.ranking.exclude_seen,
+    )
+    parts = Parts(
+        source=source,
+        tables={"catalogue": catalogue, "histories": histories},
+        contexts=contexts,
+        panel=build_panel(config),
+        joiner=Joiner(catalogue, histories),
+        evaluator=PrequentialEvaluator(
+            config.evaluator, config.ranking, [config.champion, *config.shadows]
+        ),
+        outputs=Outputs(JsonlSink(out / "metrics.jsonl"), JsonlSink(out / "dead_letters.jsonl")),
+        checkpoints=checkpoints,
+    )
+    return Pipeline(parts, on_batch)
+
+
+def build_panel(config: FreshrankConfig) -> Panel:
+    """The champion and its shadows, untrained."""
+    shadows = {name: build_learner(config, name) for name in config.shadows}
+    return Panel((config.champion, build_learner(config, config.champion)), shadows)
+
+
+def build_learner(config: FreshrankConfig, name: LearnerName) -> Learner:
+    """One learner, untrained."""
+    builders: dict[str, Callable[[], Learner]] = {
+        "transformer": lambda: TransformerLearner(config.learner),
+        "popularity": lambda: Popularity(config.popularity),
+        "item_knn": lambda: ItemNeighbours(config.item_knn),
+        "session_knn": lambda: SessionNeighbours(config.session_knn),
+        "counting": CountingLearner,
+    }
+    return builders[name]()
+
+
+def fixed_settings(config: FreshrankConfig) -> dict[str, object]:
+    """The settings that a resumed run must share with the run it goes on from."""
+    return config.model_dump(mode="json", exclude=_FREE_KEYS)
+
+
+def config_hash(config: FreshrankConfig) -> str:
+    """A hash of the settings that a resumed run must share."""
+    text = json.dumps(fixed_settings(config), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _history_entries(config: FreshrankConfig) -> int:
+    seen_items = config.histories.seen_items if config.ranking.exclude_seen else 0
+    return max(config.learner.history_items, seen_items)

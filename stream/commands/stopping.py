@@ -1,0 +1,81 @@
+"""What a signal does to a run: the first ends it in good order, Ctrl-C after that at once."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Protocol
+
+# How soon a paced replay notices a signal while it waits for the next event.
+_NAP_S = 0.1
+
+
+class Stoppable(Protocol):
+    """What can be asked to end soon."""
+
+    def stop(self) -> None: ...
+
+
+class StopSignals:
+    """Turns SIGINT and SIGTERM into a request to stop, for the length of a `with` block.
+
+    SIGINT after any of them ends the process: checkpoints on disk are whole at every instant.
+    SIGTERM after the first changes nothing, as supervisors send it to a process and its group.
+
+    Parameters
+    ----------
+    on_stop : callable
+        Told of the first signal, inside the handler: it may only set what others read.
+    abort : callable
+        Ends the process with this exit status.
+    """
+
+    def __init__(
+        self, on_stop: Callable[[], None] = lambda: None, abort: Callable[[int], Any] = os._exit
+    ) -> None:
+        self._on_stop = on_stop
+        self._abort = abort
+        self._signal: int | None = None
+        self._running: Stoppable | None = None
+        self._previous: dict[int, Any] = {}
+
+    @property
+    def exit_status(self) -> int:
+        """128 and the number of the first signal, as shells have it; 0 without a signal."""
+        return 128 + self._signal if self._signal else 0
+
+    def attach(self, running: Stoppable) -> None:
+        """Whom to stop; at once where a signal came before."""
+        self._running = running
+        if self._signal:
+            running.stop()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but no longer than until a signal."""
+        end_s = time.monotonic() + seconds
+        while not self._signal and (left_s := end_s - time.monotonic()) > 0:
+            time.sleep(min(left_s, _NAP_S))
+
+    def __enter__(self) -> "StopSignals":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self._signal is None:
+            self._signal = number
+            self._on_stop()
+            if self._running:
+                self._running.stop()
+        elif number == signal.SIGINT:
+            self._abort(128 + number)

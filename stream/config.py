@@ -1,0 +1,54 @@
+"""The YAML file as one model, composed of each owner's own settings.
+
+Every key has a default: an empty file is a valid configuration.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+
+from evaluators.prequential import EvaluatorConfig
+from evaluators.ranking import RankingConfig
+from learners.item_neighbours import ItemNeighboursConfig
+from learners.popularity import PopularityConfig
+from learners.session_neighbours import SessionNeighboursConfig
+from learners.transformer import TransformerConfig
+from stream.catalogue import CatalogueConfig
+from stream.checkpoint import CheckpointConfig
+from stream.histories import HistoriesConfig
+from stream.sources.file import BatchConfig, FileSourceConfig
+
+LearnerName = Literal["transformer", "popularity", "item_knn", "session_knn", "counting"]
+
+
+class FreshrankConfig(BaseModel):
+    """Everything that can be set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: FileSourceConfig = FileSourceConfig()
+    batch: BatchConfig = BatchConfig()
+    catalogue: CatalogueConfig = CatalogueConfig()
+    histories: HistoriesConfig = HistoriesConfig()
+    ranking: RankingConfig = RankingConfig()
+    champion: LearnerName = "transformer"
+    """Whose ranking is the product's."""
+    shadows: tuple[LearnerName, ...] = ("popularity", "item_knn", "session_knn")
+    """Learners that are judged beside the champion on the same queries."""
+    learner: TransformerConfig = TransformerConfig()
+    popularity: PopularityConfig = PopularityConfig()
+    item_knn: ItemNeighboursConfig = ItemNeighboursConfig()
+    session_knn: SessionNeighboursConfig = SessionNeighboursConfig()
+    evaluator: EvaluatorConfig = EvaluatorConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    threads: PositiveInt | None = None
+    """CPU threads of the learner; bits are the same only for the same number. Unset: all cores,
+    and after a resume the number that the checkpoint was made with."""
+
+    @model_validator(mode="after")
+    def _learners_differ(self) -> "FreshrankConfig":
+        names = [self.champion, *self.shadows]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is named more than once as champion or shadow")
+        return self

@@ -1,0 +1,155 @@
+"""The loop and the commit: the product, on one screen."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from learners.panel import Panel
+
+from stream.checkpoint import Checkpoints
+from stream.checkpoint_files import Kind
+from stream.contexts import ContextBuilder
+from stream.joiner import Joiner
+from stream.protocols import Batch, Evaluator, Position, Record, Source, State, Stateful
+from stream.sinks.outputs import Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loop is made of. `tables` are the catalogue and the histories, by name."""
+
+    source: Source
+    tables: dict[str, Stateful]
+    contexts: ContextBuilder
+    panel: Panel
+    joiner: Joiner
+    evaluator: Evaluator
+    outputs: Outputs
+    checkpoints: Checkpoints
+
+
+class Pipeline:
+    """Runs a stream through the loop, and starts again where a checkpoint stopped.
+
+    `on_batch` is called after each batch; `stop` may be called from a signal handler and ends
+    the run after the batch in hand.
+    """
+
+    def __init__(
+        self, parts: Parts, on_batch: Callable[[Batch], None] = lambda batch: None
+    ) -> None:
+        self._parts = parts
+        self._on_batch = on_batch
+        self._stop = threading.Event()
+        self._next_seq = 0
+        self._n_records = 0
+        self._n_events = 0
+        self._watermark_ms = 0
+        self._saved_end: Position | None = None
+
+    def run(self, start: Position | None = None) -> None:
+        """Read the source to its end, or until `stop`, and commit what was done."""
+        parts = self._parts
+        end = self._saved_end = start
+        for batch in parts.source.batches(start, self._next_seq, self._watermark_ms):
+            queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
+            predictions = parts.panel.predict(queries)  # weights as before the batch
+            outcomes = parts.joiner.join(batch, queries, predictions)
+            metrics = parts.evaluator.update(outcomes)  # judged as served
+            parts.panel.learn(outcomes)  # the answers reach the weights only now
+            changes = parts.contexts.advance(batch)  # only now do catalogue and histories move
+            parts.panel.follow(changes)
+            parts.joiner.follow(changes)
+            parts.outputs.write(batch, metrics)
+            end = self._count(batch)
+            if kind := parts.checkpoints.due(self._n_events):
+                self._commit(end, kind)
+            self._on_batch(batch, self)
+            if self._stop.is_set():
+                break
+        if end is not None and end != self._saved_end:
+            self._commit(end, "ckpt")
+        parts.checkpoints.wait()
+        self._acknowledge()
+        parts.outputs.close()
+
+    def stop(self) -> None:
+        """End the run after the batch in hand."""
+        self._stop.set()
+
+    @property
+    def n_events(self) -> int:
+        """Events taken in since the stream began, over all resumed runs."""
+        return self._n_events
+
+    @property
+    def n_records(self) -> int:
+        """Records taken in, good and bad."""
+        return self._n_records
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stop.is_set()
+
+    @property
+    def dead_letter_counts(self) -> dict[str, int]:
+        """Dead letters by reason."""
+        return self._parts.outputs.dead_letter_counts
+
+    def metrics(self) -> Record:
+        """The present state of all metrics."""
+        return self._parts.evaluator.metrics()
+
+    def state_dict(self) -> State:
+        parts = self._parts
+        return {
+            "schema_version": 1,
+            "next_seq": self._next_seq,
+            "n_records": self._n_records,
+            "n_events": self._n_events,
+            "watermark_ms": self._watermark_ms,
+            "tables": {name: table.state_dict() for name, table in parts.tables.items()},
+            "panel": parts.panel.state_dict(),
+            "joiner": parts.joiner.state_dict(),
+            "evaluator": parts.evaluator.state_dict(),
+            "outputs": parts.outputs.state_dict(),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        parts = self._parts
+        self._next_seq = state["next_seq"]
+        self._n_records = state["n_records"]
+        self._n_events = state["n_events"]
+        self._watermark_ms = state["watermark_ms"]
+        for name, table in parts.tables.items():
+            table.load_state_dict(state["tables"][name])
+        parts.panel.load_state_dict(state["panel"])
+        parts.joiner.load_state_dict(state["joiner"])
+        parts.evaluator.load_state_dict(state["evaluator"])
+        parts.outputs.load_state_dict(state["outputs"])
+
+    def _count(self, batch: Batch) -> Position:
+        self._next_seq = batch.seq + 1
+        self._n_records += batch.n_records
+        self._n_events += len(batch.clicks) + len(batch.others)
+        self._watermark_ms = batch.watermark_ms
+        return batch.end
+
+    def _commit(self, end: Position, kind: Kind) -> None:
+        """Make everything up to `end` durable; killed at any step, a resume loses nothing."""
+        parts = self._parts
+        parts.outputs.flush()  # 1. rows out, keyed by position: a resume cuts back what is newer
+        parts.checkpoints.save(  # 2. state and position, one atomic rename
+            self.state_dict(), position=end, seq=self._next_seq, events=self._n_events, kind=kind
+        )
+        self._acknowledge()  # 3. advisory: for lag dashboards, never read back
+        self._saved_end = end
+
+    def _acknowledge(self) -> None:
+        """Tell the source of the newest position that is surely on disk.
+
+        `save` returns when the write before it is done, so this is one commit behind until the
+        run ends.
+        """
+        if self._saved_end is not None:
+            self._parts.source.acknowledge(self._saved_end)

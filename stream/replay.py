@@ -1,0 +1,163 @@
+"""Event replay from files: one run of the loop, from an empty or an earlier state to a summary."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stream.build import build_pipeline, config_hash, fixed_settings
+from stream.checkpoint import Checkpoints
+from stream.checkpoint_files import list_checkpoints
+from stream.config import FreshrankConfig
+from stream.durable import write_durably
+from stream.errors import CheckpointError, UsageError
+from stream.pipeline import Pipeline
+from stream.protocols import Batch, Position, Record, Source
+
+CONFIG_FILE = "config.yaml"
+SUMMARY_FILE = "summary.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What to replay, and where to.
+
+    `config` must have come through `resolved`. With `resume` the run goes on from the newest
+    checkpoint in `out` that verifies; without it `out` must hold no run.
+    """
+
+    config: FreshrankConfig
+    source: Source
+    out: Path
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a replay went; `record` is what `summary.json` holds."""
+
+    record: dict[str, Any]
+    is_stopped: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+def resolved(config: FreshrankConfig, out: Path, resume: bool) -> FreshrankConfig:
+    """The settings with nothing left to the machine.
+
+    An unset number of threads becomes the one that the run in `out` was made with, or else the
+    number of cores: a resumed run repeats the bits of the first machine.
+    """
+    threads = config.threads
+    if threads is None and resume and (out / CONFIG_FILE).is_file():
+        threads = _read_config(out).get("threads")
+    return config.model_copy(update={"threads": threads or os.cpu_count() or 1})
+
+
+def run_replay(
+    replay: Replay,
+    on_batch: Callable[[Batch, Pipeline], None] = lambda batch, pipeline: None,
+    on_start: Callable[[Pipeline], None] = lambda pipeline: None,
+) -> Summary:
+    """Replay a source to its end, or until the pipeline is stopped.
+
+    Raises
+    ------
+    UsageError
+        If `out` holds a run and `resume` was not asked for, or the other way round.
+    CheckpointError
+        If no checkpoint can be gone on from, or its settings differ.
+    """
+    checkpoint = replay.config.checkpoint
+    folder = replay.out / checkpoint.dir
+    if not replay.resume:
+        _refuse_earlier_run(replay.out)
+    with Checkpoints(
+        checkpoint.model_copy(update={"dir": folder}), config_hash(replay.config)
+    ) as checkpoints:
+        pipeline = build_pipeline(replay.config, replay.source, replay.out, checkpoints, on_batch)
+        start, warnings = None, list[str]()
+        if replay.resume:
+            start, warnings = _resume(replay, checkpoints, pipeline)
+        else:
+            text = yaml.safe_dump(replay.config.model_dump(mode="json"), sort_keys=False)
+            write_durably(replay.out / CONFIG_FILE, text.encode())
+        on_start(pipeline)
+        started_s = time.perf_counter()
+        n_before = pipeline.n_events
+        pipeline.run(start)
+        seconds = time.perf_counter() - started_s
+    record = _summary(pipeline, pipeline.n_events - n_before, seconds)
+    stored = list_checkpoints(folder)
+    record["checkpoint"] = str(stored[-1][2]) if stored else None
+    text = json.dumps(record, indent=2) + "\n"
+    write_durably(replay.out / SUMMARY_FILE, text.encode())
+    return Summary(record, pipeline.is_stopped, warnings)
+
+
+def _refuse_earlier_run(out: Path) -> None:
+    if (out / CONFIG_FILE).exists():
+        raise UsageError(
+            f"{out}: holds a run already; add --resume to go on with it, or name another --out"
+        )
+
+
+def _resume(
+    replay: Replay, checkpoints: Checkpoints, pipeline: Pipeline
+) -> tuple[Position | None, list[str]]:
+    found = checkpoints.latest()
+    if found is None:
+        if not (replay.out / CONFIG_FILE).exists():
+            raise UsageError(f"{replay.out}: holds no run to resume; leave out --resume to start")
+        _require_same_settings(replay)
+        return None, [f"{replay.out}: no checkpoint was taken yet; starting from the beginning"]
+    if found.manifest.config_hash != config_hash(replay.config):
+        _require_same_settings(replay)
+    pipeline.load_state_dict(found.state)
+    warnings = [f"{damage.path}: passed by: {damage.reason}" for damage in found.passed_by]
+    return found.manifest.position, warnings
+
+
+def _require_same_settings(replay: Replay) -> None:
+    """Refuse to go on under other settings, naming each key that differs."""
+    before = FreshrankConfig.model_validate(_read_config(replay.out))
+    old, new = _flat(fixed_settings(before)), _flat(fixed_settings(replay.config))
+    differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if differing:
+        changes = "; ".join(f"{key} was {old.get(key)}, is {new.get(key)}" for key in differing)
+        raise CheckpointError(
+            f"{replay.out}: its run has other settings: {changes}; "
+            "set them back to resume, or name another --out"
+        )
+
+
+def _read_config(out: Path) -> dict[str, Any]:
+    values = yaml.safe_load((out / CONFIG_FILE).read_text(encoding="utf-8"))
+    return values if isinstance(values, dict) else {}
+
+
+def _flat(settings: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(settings, dict):
+        return {path: settings}
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= _flat(value, f"{path}.{key}" if path else key)
+    return flat
+
+
+def _summary(pipeline: Pipeline, n_events: int, seconds: float) -> Record:
+    judged = pipeline.metrics()
+    return {
+        "events": pipeline.n_events,
+        "records": pipeline.n_records,
+        "seconds": round(seconds, 3),
+        "events_per_second": round(n_events / seconds, 1) if seconds else None,
+        "metrics": judged["metrics"],
+        "shadows": judged["shadows"],
+        "counts": judged["counts"],
+        "dead_letters": pipeline.dead_letter_counts,
+    }

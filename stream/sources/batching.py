@@ -1,0 +1,121 @@
+"""Records become batches: cut by count, checked against broken clocks, laid out as columns.
+
+# N records of a batch
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+from stream.decoding import Entry, dead_letter, far_future, to_columns
+from stream.durations import DurationMs, format_duration_ms
+from stream.protocols import Batch, DeadLetter, Int64s, Position
+from stream.sources.records import Records, joined
+
+if TYPE_CHECKING:
+    from stream.events import Event
+
+
+class BatchConfig(BaseModel):
+    """How a stream is cut: at so many records; a live one also after so long."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    events: PositiveInt = 256
+    max_age_ms: DurationMs = 500
+
+
+def cut(runs: Iterator[Records], n_records: int, limit: int | None = None) -> Iterator[Records]:
+    """Runs of exactly `n_records`, the last one shorter; at most `limit` records in all."""
+    waiting: list[Records] = []
+    n_waiting = 0
+    for run in _limited(runs, limit):
+        if not len(run):
+            continue
+        waiting.append(run)
+        n_waiting += len(run)
+        if n_waiting >= n_records:
+            records = joined(waiting)
+            n_full = n_waiting - n_waiting % n_records
+            for start in range(0, n_full, n_records):
+                yield records.part(start, start + n_records)
+            waiting = [records.part(n_full, n_waiting)]
+            n_waiting -= n_full
+    if n_waiting:
+        yield joined(waiting)
+
+
+def _limited(runs: Iterator[Records], limit: int | None) -> Iterator[Records]:
+    if limit is None:
+        yield from runs
+        return
+    while limit > 0 and (run := next(runs, None)) is not None:
+        yield run.part(0, limit)
+        limit -= len(run)
+
+
+def to_batch(
+    seq: int,
+    records: Records,
+    paths: Sequence[str],
+    watermark_ms: int,
+    max_ahead_ms: int,
+    end: Position,
+) -> Batch:
+    """A batch of these records.
+
+    An event more than `max_ahead_ms` beyond both the watermark and the batch's median time is
+    buried: one broken clock does not move the time of the stream.
+
+    Parameters
+    ----------
+    seq : int
+        The number of the batch.
+    records : Records
+        Its records, in order of arrival.
+    paths : sequence of str
+        The names of the files that `records` numbers.
+    watermark_ms : int
+        The largest event time accepted before.
+    max_ahead_ms : int
+        The bound beyond which a time is not believed.
+    end : Position
+        Where the next batch starts.
+    """
+    entries, ts_N = _without_far_future(records, paths, watermark_ms, max_ahead_ms)
+    letters = tuple(entry for entry in entries if isinstance(entry, DeadLetter))
+    events = cast("list[Event]", entries)
+    if letters:
+        events = [entry for entry in entries if not isinstance(entry, DeadLetter)]
+    clicks, others = to_columns(events)
+    return Batch(
+        seq=seq,
+        n_records=len(entries),
+        clicks=clicks,
+        others=others,
+        dead_letters=letters,
+        watermark_ms=max(watermark_ms, int(ts_N.max(initial=0))),
+        end=end,
+    )
+
+
+def _without_far_future(
+    records: Records, paths: Sequence[str], watermark_ms: int, max_ahead_ms: int
+) -> tuple[list[Entry], Int64s]:
+    """The entries, those from the far future buried, and the times of the good ones."""
+    is_good_N = np.fromiter((type(e) is not DeadLetter for e in records.entries), np.bool_)
+    ts_N = records.ts_N if is_good_N.all() else records.ts_N[is_good_N]
+    is_far_N = far_future(ts_N, watermark_ms, max_ahead_ms)
+    if not is_far_N.any():
+        return records.entries, ts_N
+    entries = list(records.entries)
+    for i in np.flatnonzero(is_good_N)[is_far_N].tolist():
+        reason = (
+            f"far future: ts {records.ts_N[i]} is more than "
+            f"{format_duration_ms(max_ahead_ms)} ahead of the stream"
+        )
+        origin = f"{paths[records.file_N[i]]}:{records.number_N[i]}"
+        entries[i] = dead_letter(origin, reason, records.raws[i])
+    return entries, ts_N[~is_far_N]

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import torch
+
+from learners.finetuner import FineTuner, FineTunerConfig
+from learners.scorer import Scorer
+from stream.protocols import Changes
+from tests.conformance.stateful_contract import StatefulContract
+
+
+def scorer_of(seed: int = 0) -> Scorer:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Scorer(4, width=8, layers=1, heads=2, dropout=0.1, temperature=8.0).eval()
+
+
+def tuner_of(n_items: int = 6) -> tuple[Scorer, FineTuner]:
+    scorer = scorer_of()
+    tuner = FineTuner(FineTunerConfig(), scorer, seed=0)
+    if n_items:
+        tuner.follow(changes_of(n_items))
+    return scorer, tuner
+
+
+def changes_of(n_items: int, recycled: tuple[int, ...] = ()) -> Changes:
+    return Changes(n_items, np.array(recycled, np.int32), np.zeros(0, np.int64))
+
+
+def loss_of(scorer: Scorer, target: int = 1) -> torch.Tensor:
+    state_CSD = scorer.states(torch.tensor([[0, 1, 2], [2, 3, -1]]))
+    scores_NV = scorer.scores(state_CSD[:, 2])
+    return torch.nn.functional.cross_entropy(scores_NV, torch.tensor([target, target]))
+
+
+def steps(scorer: Scorer, tuner: FineTuner, n_steps: int) -> None:
+    for _ in range(n_steps):
+        tuner.step(lambda: loss_of(scorer))
+
+
+def test_steps_go_down_the_loss():
+    scorer, tuner = tuner_of()
+    before = float(loss_of(scorer).detach())
+    steps(scorer, tuner, 20)
+    assert float(loss_of(scorer).detach()) < before / 2
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_never_reaches_the_weights(bad):
+    scorer, tuner = tuner_of()
+    steps(scorer, tuner, 3)
+    before = {name: weight.clone() for name, weight in scorer.state_dict().items()}
+    tuner.step(lambda: loss_of(scorer) * bad)
+    assert tuner.n_skipped == 1
+    for name, weight in scorer.state_dict().items():
+        assert torch.equal(weight, before[name])
+
+
+def test_growth_keeps_every_row_and_its_moments():
+    scorer, tuner = tuner_of(6)
+    steps(scorer, tuner, 3)
+    before = tuner.state_dict()["weights"]["items.vector_VD"]
+    before = {name: np.array(value) for name, value in before.items()}
+    tuner.follow(changes_of(40))
+    after = tuner.state_dict()["weights"]["items.vector_VD"]
+    for name in ("weight", "exp_avg", "exp_avg_sq"):
+        np.testing.assert_array_equal(after[name][:6], before[name])
+        assert len(after[name]) == 40
+    assert not after["exp_avg"][6:].any()
+    assert after["step"] == 3
+
+
+def test_a_recycled_row_starts_fresh_without_moments():
+    scorer, tuner = tuner_of(6)
+    steps(scorer, tuner, 3)
+    before = np.array(tuner.state_dict()["weights"]["items.vector_VD"]["weight"])
+    tuner.follow(changes_of(6, recycled=(1,)))
+    after = tuner.state_dict()["weights"]["items.vector_VD"]
+    assert not np.array_equal(after["weight"][1], before[1])
+    np.testing.assert_array_equal(np.delete(after["weight"], 1, 0), np.delete(before, 1, 0))
+    assert not after["exp_avg"][1].any()
+    assert not after["exp_avg_sq"][1].any()
+    assert after["exp_avg"][2].any()
+
+
+def test_fresh_rows_do_not_depend_on_how_they_came():
+    _, at_once = tuner_of(0)
+    at_once.follow(changes_of(6))
+    _, tuner = tuner_of(0)
+    tuner.follow(changes_of(6))
+    one, other = (t.state_dict()["weights"]["items.vector_VD"]["weight"] for t in (at_once, tuner))
+    np.testing.assert_array_equal(one, other)
+    assert len(np.unique(one, axis=0)) == 6
+
+
+def test_the_global_random_state_is_left_alone():
+    scorer, tuner = tuner_of()
+    before = torch.random.get_rng_state()
+    steps(scorer, tuner, 2)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+class TestFineTunerState(StatefulContract):
+    """With the scorer that it tunes: what is compared is every weight and every moment."""
+
+    @staticmethod
+    def make() -> FineTuner:
+        return tuner_of(0)[1]
+
+    @staticmethod
+    def drive(stateful: FineTuner, step: int) -> object:
+        stateful.follow(changes_of(5 + step, recycled=(step,) if step else ()))
+        steps(stateful._scorer, stateful, 2)
+        return loss_of(stateful._scorer).detach().numpy()
