@@ -77,7 +77,7 @@ def summed_votes(
     is_first_N = first_N == vote_N
     # Bin 0 takes the votes for seen rows.
     bin_N = np.where(first_N < 0, 0, np.cumsum(is_first_N)[first_N])
-    score_U = np.bincount(bin_N, weight_N, minlength=1)[1:]
+    score_U = np.bincount(bin_N, weight_N, minlength=1)[1:].astype(np.float64)
     return Candidates(context_N[is_first_N], row_N[is_first_N], score_U)
 
 

@@ -15,7 +15,7 @@ from learners.scorer import Scorer
 from stream.protocols import Changes, State
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-_ITEM_TABLES = ("items.vector_VD", "items.bias_V")
+_ITEM_TABLE = "items.vector_VD"
 
 
 class FineTunerConfig(BaseModel):
@@ -86,16 +86,15 @@ class FineTuner:
         )
         if not len(fresh):
             return
-        if changes.n_items > len(items.bias_V):
-            self._resize(max(changes.n_items, 2 * len(items.bias_V)))
+        if changes.n_items > len(items.vector_VD):
+            self._resize(max(changes.n_items, 2 * len(items.vector_VD)))
         items.n_items = changes.n_items
         generator = torch.Generator().manual_seed(_mix(self._seed, self._n_fresh))
         rows_R = torch.from_numpy(fresh.astype(np.int64))
         items.start_fresh(rows_R, generator)
-        for table in (items.vector_VD, items.bias_V):
-            for moment in _MOMENTS:
-                if table in self._optimizer.state:
-                    self._optimizer.state[table][moment][rows_R] = 0.0
+        moments = self._optimizer.state.get(items.vector_VD, {})
+        for moment in _MOMENTS if moments else ():
+            moments[moment][rows_R] = 0.0
         self._n_fresh += len(fresh)
 
     def state_dict(self) -> State:
@@ -103,7 +102,7 @@ class FineTuner:
         weights: State = {}
         for name, weight in self._scorer.named_parameters():
             moments = self._optimizer.state.get(weight, {})
-            kept = slice(n_items if name in _ITEM_TABLES else None)
+            kept = slice(n_items if name == _ITEM_TABLE else None)
             weights[name] = {"weight": _array(weight[kept])} | {
                 moment: _array(moments[moment][kept]) for moment in _MOMENTS if moments
             }
@@ -114,7 +113,7 @@ class FineTuner:
             "weights": weights,
             "n_items": n_items,
             # The norm of a gradient is summed in an order that depends on the table's length.
-            "capacity": len(self._scorer.items.bias_V),
+            "capacity": len(self._scorer.items.vector_VD),
             "n_steps": self._n_steps,
             "n_skipped": self._n_skipped,
             "n_fresh": self._n_fresh,
@@ -138,34 +137,28 @@ class FineTuner:
     def _groups(self) -> list[dict[str, object]]:
         """Every parameter, by how it is stepped."""
         config = self._config
-        items = dict(self._scorer.items.named_parameters(prefix="items"))
-        others = {n: p for n, p in self._scorer.named_parameters() if n not in items}
-        matrices = [p for p in others.values() if p.ndim == 2]
-        vectors = [p for p in others.values() if p.ndim < 2]
+        items = self._scorer.items.vector_VD
+        others = [p for p in self._scorer.parameters() if p is not items]
+        matrices = [p for p in others if p.ndim == 2]
+        vectors = [p for p in others if p.ndim < 2]
         rate = config.learning_rate
         return [
             {"params": matrices, "lr": rate, "weight_decay": config.weight_decay},
             {"params": vectors, "lr": rate, "weight_decay": 0.0},
-            {
-                "params": list(items.values()),
-                "lr": config.item_learning_rate,
-                "weight_decay": 0.0,
-            },
+            {"params": [items], "lr": config.item_learning_rate, "weight_decay": 0.0},
         ]
 
     def _resize(self, n_rows: int) -> None:
-        """Put the item tables, with their moments, into tables of `n_rows` rows."""
-        items = self._scorer.items
-        for name in ("vector_VD", "bias_V"):
-            old: nn.Parameter = getattr(items, name)
-            new = nn.Parameter(_resized(old.detach(), n_rows))
-            setattr(items, name, new)
-            for group in self._optimizer.param_groups:
-                group["params"] = [new if p is old else p for p in group["params"]]
-            if old in self._optimizer.state:
-                moments = self._optimizer.state.pop(old)
-                resized = {m: _resized(moments[m], n_rows) for m in _MOMENTS}
-                self._optimizer.state[new] = {"step": moments["step"], **resized}
+        """Put the item vectors, with their moments, into a table of `n_rows` rows."""
+        old = self._scorer.items.vector_VD
+        new = nn.Parameter(_resized(old.detach(), n_rows))
+        self._scorer.items.vector_VD = new
+        for group in self._optimizer.param_groups:
+            group["params"] = [new if p is old else p for p in group["params"]]
+        if old in self._optimizer.state:
+            moments = self._optimizer.state.pop(old)
+            resized = {moment: _resized(moments[moment], n_rows) for moment in _MOMENTS}
+            self._optimizer.state[new] = {"step": moments["step"], **resized}
 
 
 def _resized(table: Tensor, n_rows: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""One vector and one bias an item, in tables that grow by doubling.
+"""One vector an item, in a table that grows by doubling.
 
 # V items in use, D embedding width, R rows started fresh
 """
@@ -9,9 +9,9 @@ from torch.nn import functional
 
 
 class ItemVectors(nn.Module):
-    """The item tower: a learned vector and bias for each row of the catalogue.
+    """The item tower: a learned vector for each row of the catalogue.
 
-    Only the first `n_items` rows are in use. Memory: 4 * (D + 1) bytes a row, and twice that
+    Only the first `n_items` rows are in use. Memory: 4 * D bytes a row, and twice that
     for the optimizer's moments.
 
     Parameters
@@ -28,19 +28,13 @@ class ItemVectors(nn.Module):
         super().__init__()
         self.n_items = 0
         self.vector_VD = nn.Parameter(torch.zeros(0, width))
-        self.bias_V = nn.Parameter(torch.zeros(0))
 
     def units(self) -> Tensor:
         """The vectors in use, of length 1, shape (V, D)."""
         return functional.normalize(self.vector_VD[: self.n_items], dim=-1)
 
-    def biases(self) -> Tensor:
-        """The biases in use, shape (V,)."""
-        return self.bias_V[: self.n_items]
-
     def start_fresh(self, rows_R: Tensor, generator: torch.Generator) -> None:
-        """Give rows new random vectors and no bias."""
+        """Give rows new random vectors."""
         fresh = torch.randn(len(rows_R), self.vector_VD.shape[1], generator=generator)
         with torch.no_grad():
             self.vector_VD[rows_R] = (fresh * self.INITIAL_DEVIATION).to(self.vector_VD.device)
-            self.bias_V[rows_R] = 0.0

@@ -74,7 +74,8 @@ class Popularity:
         known_V = self._weight_V[: queries.n_items]
         weight_V[: len(known_V)] = known_V
         n_listed = min(n_listed, max(1, queries.n_items))
-        return top_items_of_scores(weight_V[None], queries.tie_hash_V, n_listed)[0]
+        top_items_L: Int32s = top_items_of_scores(weight_V[None], queries.tie_hash_V, n_listed)[0]
+        return top_items_L
 
     def learn(self, outcomes: Outcomes) -> None:
         target_M = outcomes.lessons.target_M

@@ -23,13 +23,13 @@ class RecentClicks:
     row_H: Int32s
 
 
-def recent_clicks(contexts: Contexts, context_N: Int64s | Int32s, length_N: Int32s) -> RecentClicks:
+def recent_clicks(contexts: Contexts, context_N: Int64s | Int32s, length_N: Int64s) -> RecentClicks:
     """The last `length_N` clicks of each context, or as many as it has.
 
     Examples
     --------
     >>> contexts = Contexts(np.array([[4, 5, 6, -1]], np.int32), np.array([3], np.int32))
-    >>> recent_clicks(contexts, np.array([0, 0]), np.array([2, 9], np.int32)).row_H
+    >>> recent_clicks(contexts, np.array([0, 0]), np.array([2, 9])).row_H
     array([6, 5, 6, 5, 4], dtype=int32)
     """
     end_N = contexts.length_C[context_N]

@@ -1,4 +1,4 @@
-"""A bounded memory of past sequences: half a sample of everything, half the latest.
+"""A bounded memory of past sequences: a sample of everything, and the latest.
 
 # S stored sequences, W their width, M lessons, Q sequences drawn, V items
 """
@@ -23,16 +23,19 @@ class ReplayBuffer:
         Places for sequences, at least 2.
     width : int
         W, the longest sequence: the history and its target.
+    recent_share : float
+        Share of the drawn sequences that comes from the latest, in [0, 1].
 
     References
     ----------
     .. [1] Vitter. Random sampling with a reservoir. ACM TOMS 11, 1985.
     """
 
-    def __init__(self, capacity: int, width: int) -> None:
+    def __init__(self, capacity: int, width: int, recent_share: float) -> None:
         if capacity < 2:
             raise ValueError(f"a replay buffer needs at least 2 places, got {capacity}")
         self._half = capacity // 2
+        self._recent_share = recent_share
         self._sequence_SW: Int32s = np.full((2 * self._half, width), -1, np.int32)
         self._length_S: Int32s = np.zeros(2 * self._half, np.int32)
         self._user_S: Int64s = np.zeros(2 * self._half, np.int64)
@@ -70,10 +73,12 @@ class ReplayBuffer:
         length_Q : int array
         """
         in_use = min(self._n_seen, self._half)
-        places = np.concatenate([np.arange(in_use), self._half + np.arange(in_use)])
-        mean_length = max(float(self._length_S[places].mean()), 1.0) if in_use else 1.0
-        n_drawn = max(round(n_positions / mean_length), 1) if in_use and n_positions else 0
-        chosen = places[rng.integers(0, max(len(places), 1), n_drawn)]
+        if not in_use or not n_positions:
+            return np.zeros((0, 0), np.int32), np.zeros(0, np.int32)
+        mean_length = max(float(self._length_S[:in_use].mean()), 1.0)
+        n_drawn = max(round(n_positions / mean_length), 1)
+        is_recent = rng.random(n_drawn) < self._recent_share
+        chosen = rng.integers(0, in_use, n_drawn) + np.where(is_recent, self._half, 0)
         chosen = chosen[self._length_S[chosen] > 0]
         width = int(self._length_S[chosen].max(initial=0))
         return self._sequence_SW[chosen, :width], self._length_S[chosen]

@@ -75,7 +75,7 @@ class Scorer(nn.Module):
     def scores(self, state_ND: Tensor) -> Tensor:
         """Score of each item in use for each state, shape (N, V)."""
         unit_ND = functional.normalize(state_ND, dim=-1)
-        return torch.addmm(self.items.biases(), unit_ND * self.temperature, self.items.units().T)
+        return (unit_ND * self.temperature) @ self.items.units().T
 
 
 def _llama(positions: int, width: int, layers: int, heads: int, dropout: float) -> LlamaConfig:

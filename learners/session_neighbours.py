@@ -25,6 +25,7 @@ from learners.recent_clicks import RecentClicks, recent_clicks
 from learners.session_table import SessionTable
 from learners.top_items import top_items_of_candidates
 from stream.protocols import (
+    Bools,
     Changes,
     Float64s,
     Int32s,
@@ -84,9 +85,9 @@ class SessionNeighbours:
 
     def predict(self, queries: Queries) -> Predictions:
         # Queries of one user differ in time only: those that share a context share the work.
-        pair_B = np.stack((queries.context_of_B, queries.session_length_B))
-        pair_P, pair_of_B = np.unique(pair_B, axis=1, return_inverse=True)
-        context_P, length_P = pair_P.astype(np.int64)
+        pair_B = (queries.context_of_B.astype(np.int64) << 32) | queries.session_length_B
+        pair_P, pair_of_B = np.unique(pair_B, return_inverse=True)
+        context_P, length_P = pair_P >> 32, pair_P & 0xFFFF_FFFF
         top_items_PK = np.full((len(context_P), queries.k), -1, np.int32)
         n_at_once = contexts_at_once(queries.n_items)
         for start in range(0, len(context_P), n_at_once):
@@ -99,7 +100,7 @@ class SessionNeighbours:
         current = _distinct(recent_clicks(queries.contexts, context_P, length_P))
         nearest = self._nearest(self._similar_sessions(current))
         entry_E, row_E = self._table.items(nearest.seq_G)
-        weight_G = nearest.similarity_G * _recency(nearest.age_G)
+        weight_G = nearest.similarity_G * _recency(nearest.age_G) * _freshness(nearest.n_newer_G)
         shared_G = _row_of_age(current, nearest)
         weight_E = weight_G[entry_E] * _closeness(entry_E, row_E, shared_G)
         candidates = summed_votes(
@@ -132,26 +133,15 @@ class SessionNeighbours:
         asked_G, offset_G = np.divmod(pair_H[start_G], n_held)
         n_newer_G = np.searchsorted(asked_G, asked_G, side="right") - 1 - np.arange(len(asked_G))
         similarity_G = np.add.reduceat(_recency(age_H), start_G) if len(start_G) else np.zeros(0)
-        is_sampled_G = n_newer_G < n_sample
-        return _Pairs(
-            asked_G[is_sampled_G],
-            offset_G[is_sampled_G] + oldest_seq,
-            age_H[start_G][is_sampled_G],
-            similarity_G[is_sampled_G],
-        )
+        pairs = _Pairs(asked_G, offset_G + oldest_seq, n_newer_G, age_H[start_G], similarity_G)
+        return pairs.taken(n_newer_G < n_sample)
 
     def _nearest(self, pairs: "_Pairs") -> "_Pairs":
         """The most similar sessions; of equally similar ones the most recent."""
         order_G = np.lexsort((-pairs.seq_G, -pairs.similarity_G, pairs.asked_G))
         asked_G = pairs.asked_G[order_G]
         place_G = np.arange(len(asked_G)) - np.searchsorted(asked_G, asked_G)
-        order_G = order_G[place_G < self._config.neighbours]
-        return _Pairs(
-            pairs.asked_G[order_G],
-            pairs.seq_G[order_G],
-            pairs.age_G[order_G],
-            pairs.similarity_G[order_G],
-        )
+        return pairs.taken(order_G[place_G < self._config.neighbours])
 
     def _rarity(self, row_U: Int32s) -> Float64s:
         """Inverse document frequency: a session that holds a rare item says more with it."""
@@ -179,25 +169,43 @@ class SessionNeighbours:
 class _Pairs:
     """A current session (who asked) with a recent one, ordered by who asked.
 
-    `age_G` is the age, in the current session, of the newest click that both share.
+    `n_newer_G` counts the sampled sessions that are newer; `age_G` is the age, in the current
+    session, of the newest click that both share.
     """
 
     asked_G: Int64s
     seq_G: Int64s
+    n_newer_G: Int64s
     age_G: Int64s
     similarity_G: Float64s
+
+    def taken(self, which: Int64s | Bools) -> "_Pairs":
+        return _Pairs(
+            self.asked_G[which],
+            self.seq_G[which],
+            self.n_newer_G[which],
+            self.age_G[which],
+            self.similarity_G[which],
+        )
 
 
 def _distinct(current: RecentClicks) -> RecentClicks:
     """Only the newest click of each item."""
-    click_H = np.stack((current.asked_H, current.row_H))
-    first_H = np.sort(np.unique(click_H, axis=1, return_index=True)[1])
+    click_H = (current.asked_H << 32) | current.row_H
+    first_H = np.sort(np.unique(click_H, return_index=True)[1])
     return RecentClicks(current.asked_H[first_H], current.age_H[first_H], current.row_H[first_H])
 
 
 def _recency(age_N: Int64s) -> Float64s:
     """Weight of a click by its age in the current session: 1 for the newest, then falling to 0."""
-    return (1.0 - age_N / _QUERY_ITEMS) ** 2
+    weight_N: Float64s = np.square(1.0 - age_N / _QUERY_ITEMS)
+    return weight_N
+
+
+def _freshness(n_newer_G: Int64s) -> Float64s:
+    """Weight of a session by how many that share an item came after it."""
+    weight_G: Float64s = np.power(10.0 + n_newer_G, -0.3)
+    return weight_G
 
 
 def _row_of_age(current: RecentClicks, pairs: _Pairs) -> Int32s:
@@ -214,4 +222,5 @@ def _closeness(entry_E: Int64s, row_E: Int32s, shared_G: Int32s) -> Float64s:
     shared_at_G[entry_E[is_shared_E]] = place_E[is_shared_E]
     distance_E = place_E - shared_at_G[entry_E]
     power_E = np.where(distance_E >= 0, _POWER_AFTER, _POWER_BEFORE)
-    return (1.0 + np.abs(distance_E)) ** -power_E
+    weight_E: Float64s = (1.0 + np.abs(distance_E)) ** -power_E
+    return weight_E

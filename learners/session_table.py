@@ -11,6 +11,7 @@ short ones and no table grows with it.
 import numpy as np
 
 from learners.posting_index import PostingIndex
+from stream.errors import CheckpointError
 from stream.protocols import Int32s, Int64s, Lessons, State
 
 
@@ -82,8 +83,9 @@ class SessionTable:
     def _assign(self, lessons: Lessons) -> tuple[Int64s, Int64s, Int64s]:
         """For each click its session, its place in it, and how much context it brings along."""
         n_slots, n_columns = self._items_SL.shape
-        seq_of_session, n_clicks_of_seq = self._seq_of_session, {}
-        n_started, assigned = self.n_started, []
+        seq_of_session, n_started = self._seq_of_session, self.n_started
+        n_clicks_of_seq: dict[int, int] = {}
+        assigned = []
         length_M = np.minimum(lessons.session_length_M, n_columns - 1)
         for session, length in zip(lessons.session_M.tolist(), length_M.tolist(), strict=True):
             seq, n_context = seq_of_session.get(session, -1), 0
@@ -120,8 +122,9 @@ class SessionTable:
     def _hold(self, seq_N: Int64s, place_N: Int64s, row_N: Int32s) -> None:
         """Write entries, leaving out rows that their session holds already."""
         self.grow(int(row_N.max(initial=-1)) + 1)
-        _, first_N = np.unique(np.stack((seq_N, row_N.astype(np.int64))), axis=1, return_index=True)
-        first_N = np.sort(first_N)
+        # Sessions of one batch lie close together: the offset keeps the number below 64 bits.
+        entry_N = ((seq_N - seq_N.min(initial=self.n_started)) << 32) | row_N
+        first_N = np.sort(np.unique(entry_N, return_index=True)[1])
         seq_N, place_N, row_N = seq_N[first_N], place_N[first_N], row_N[first_N]
         slot_N = seq_N % len(self._items_SL)
         is_new_N = ~(self._items_SL[slot_N] == row_N[:, None]).any(axis=1)
@@ -160,6 +163,7 @@ class SessionTable:
         used = slice(min(self.n_started, len(self._items_SL)))
         return {
             "schema_version": 1,
+            "max_sessions": len(self._items_SL),
             "n_started": self.n_started,
             "postings": self._index.live_postings(self.oldest_seq),
             "holders": self.holders_V,
@@ -170,6 +174,7 @@ class SessionTable:
         }
 
     def load_state_dict(self, state: State) -> None:
+        self._check(state)
         used = slice(len(state["items"]))
         self.n_started = state["n_started"]
         self._index.load(state["postings"])
@@ -185,6 +190,16 @@ class SessionTable:
         seq_N = seq_N[self._n_clicks_S[seq_N % len(self._items_SL)] > 0]
         session_N = self._session_S[seq_N % len(self._items_SL)]
         self._seq_of_session = dict(zip(session_N.tolist(), seq_N.tolist(), strict=True))
+
+    def _check(self, state: State) -> None:
+        saved = (state["max_sessions"], state["items"].shape[1])
+        if saved != self._items_SL.shape:
+            n_sessions, n_items = self._items_SL.shape
+            raise CheckpointError(
+                f"session neighbours: the checkpoint holds {saved[0]} sessions of {saved[1]} clicks"
+                f" but the settings want {n_sessions} of {n_items}; set max_sessions: {saved[0]}"
+                f" and session_items: {saved[1]} or use an empty checkpoint.dir"
+            )
 
 
 def _entries(

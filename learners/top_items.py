@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stream.protocols import Float64s, Int32s, Int64s, UInt32s
+from stream.protocols import Bools, Float64s, Int32s, Int64s, UInt32s
 
 _Floats = NDArray[np.float32] | Float64s
 
@@ -110,8 +110,7 @@ def _top_columns(score_BW: _Floats, order_BW: NDArray[np.uint64], row_BW: Int32s
     top_items_BK = np.full((n_queries, k), -1, np.int32)
     if n_columns > k:
         cut_B = np.partition(score_BW, n_columns - k, axis=1)[:, n_columns - k]
-        is_kept_BW = score_BW >= cut_B[:, None]
-        is_kept_BW &= score_BW > -np.inf
+        is_kept_BW = np.greater_equal(score_BW, cut_B[:, None]) & (score_BW > -np.inf)
         for b in np.flatnonzero(is_kept_BW.sum(axis=1) > k).tolist():
             is_kept_BW[b] = _without_surplus_ties(score_BW[b], order_BW[b], cut_B[b], k)
     else:
@@ -127,13 +126,14 @@ def _top_columns(score_BW: _Floats, order_BW: NDArray[np.uint64], row_BW: Int32s
 
 def _without_surplus_ties(
     score_W: _Floats, order_W: NDArray[np.uint64], cut: np.floating, k: int
-) -> NDArray[np.bool_]:
+) -> Bools:
     """Exactly k columns: all above the cut, and of those at the cut the first in tie order."""
     is_above_W = score_W > cut
     is_tied_W = score_W == cut
     n_wanted = k - int(is_above_W.sum())
     last_order = np.partition(order_W[is_tied_W], n_wanted - 1)[n_wanted - 1]
-    return is_above_W | (is_tied_W & (order_W <= last_order))
+    is_kept_W: Bools = is_above_W | (is_tied_W & (order_W <= last_order))
+    return is_kept_W
 
 
 def top_items_of_tensor(scores_BV: torch.Tensor, tie_hash_V: torch.Tensor, k: int) -> torch.Tensor:

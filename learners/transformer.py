@@ -44,15 +44,17 @@ class TransformerConfig(BaseModel):
     width: PositiveInt = 64
     layers: PositiveInt = 2
     heads: PositiveInt = 2
-    dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
+    dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
     temperature: float = Field(default=16.0, gt=0.0)
     """Factor on the cosine of state and item."""
     minibatch: PositiveInt = 64
     """New clicks that one optimizer step learns."""
     replay_ratio: NonNegativeFloat = 4.0
     """Replayed positions for each new click."""
-    replay_sequences: int = Field(default=20_000, ge=2)
-    """Places of the replay buffer."""
+    replay_sequences: int = Field(default=40_000, ge=2)
+    """Places of the replay buffer: half for a sample of all clicks, half for the latest."""
+    replay_recent: float = Field(default=0.2, ge=0.0, le=1.0)
+    """Share of the replayed sequences that comes from the latest clicks."""
     optimizer: FineTunerConfig = FineTunerConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -90,7 +92,9 @@ class TransformerLearner:
             )
         self._scorer = scorer.to(self._device).eval()
         self._finetuner = FineTuner(config.optimizer, self._scorer, config.seed)
-        self._replay = ReplayBuffer(config.replay_sequences, config.history_items + 1)
+        self._replay = ReplayBuffer(
+            config.replay_sequences, config.history_items + 1, config.replay_recent
+        )
         self._n_learned = 0  # calls of learn that had lessons: numbers the draws of the replay
 
     def predict(self, queries: Queries) -> Predictions:

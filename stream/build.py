@@ -28,7 +28,7 @@ from stream.sinks.outputs import Outputs
 # What may differ between the parts of one run: none of it reaches a metric or a weight.
 _FREE_KEYS: dict[str, set[str] | bool] = {
     "checkpoint": True,
-    "source": {"speed", "limit", "until"},
+    "source": {"speed", "limit", "until_ms"},
 }
 
 

@@ -38,7 +38,7 @@ class Pipeline:
     def __init__(
         self, parts: Parts, on_batch: Callable[[Batch], None] = lambda batch: None
     ) -> None:
-        self._parts = parts
+        self.parts = parts
         self._on_batch = on_batch
         self._stop = threading.Event()
         self._next_seq = 0
@@ -49,7 +49,7 @@ class Pipeline:
 
     def run(self, start: Position | None = None) -> None:
         """Read the source to its end, or until `stop`, and commit what was done."""
-        parts = self._parts
+        parts = self.parts
         end = self._saved_end = start
         for batch in parts.source.batches(start, self._next_seq, self._watermark_ms):
             queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
@@ -71,7 +71,10 @@ class Pipeline:
             self._commit(end, "ckpt")
         parts.checkpoints.wait()
         self._acknowledge()
-        parts.outputs.close()
+
+    def close(self) -> None:
+        """Close the outputs; what was committed is on disk already."""
+        self.parts.outputs.close()
 
     def stop(self) -> None:
         """End the run after the batch in hand."""
@@ -94,14 +97,14 @@ class Pipeline:
     @property
     def dead_letter_counts(self) -> dict[str, int]:
         """Dead letters by reason."""
-        return self._parts.outputs.dead_letter_counts
+        return self.parts.outputs.dead_letter_counts
 
     def metrics(self) -> Record:
         """The present state of all metrics."""
-        return self._parts.evaluator.metrics()
+        return self.parts.evaluator.metrics()
 
     def state_dict(self) -> State:
-        parts = self._parts
+        parts = self.parts
         return {
             "schema_version": 1,
             "next_seq": self._next_seq,
@@ -116,7 +119,7 @@ class Pipeline:
         }
 
     def load_state_dict(self, state: State) -> None:
-        parts = self._parts
+        parts = self.parts
         self._next_seq = state["next_seq"]
         self._n_records = state["n_records"]
         self._n_events = state["n_events"]
@@ -137,7 +140,7 @@ class Pipeline:
 
     def _commit(self, end: Position, kind: Kind) -> None:
         """Make everything up to `end` durable; killed at any step, a resume loses nothing."""
-        parts = self._parts
+        parts = self.parts
         parts.outputs.flush()  # 1. rows out, keyed by position: a resume cuts back what is newer
         parts.checkpoints.save(  # 2. state and position, one atomic rename
             self.state_dict(), position=end, seq=self._next_seq, events=self._n_events, kind=kind
@@ -152,4 +155,4 @@ class Pipeline:
         run ends.
         """
         if self._saved_end is not None:
-            self._parts.source.acknowledge(self._saved_end)
+            self.parts.source.acknowledge(self._saved_end)

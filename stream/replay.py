@@ -91,6 +91,7 @@ def run_replay(
         n_before = pipeline.n_events
         pipeline.run(start)
         seconds = time.perf_counter() - started_s
+        pipeline.close()
     record = _summary(pipeline, pipeline.n_events - n_before, seconds)
     stored = list_checkpoints(folder)
     record["checkpoint"] = str(stored[-1][2]) if stored else None

@@ -89,13 +89,12 @@ def size_text(n_bytes: int) -> str:
     ('999 B', '12.3 MB')
     """
     size = float(n_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            break
-        size /= 1000
-    else:
-        unit = "TB"
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+    units = ["kB", "MB", "GB", "TB"]
+    if size < 1000:
+        return f"{n_bytes} B"
+    while size >= 999.95 and units:
+        size, unit = size / 1000, units.pop(0)
+    return f"{size:.1f} {unit}"
 
 
 def _caption(samples: dict[str, Any], k: int) -> str:

@@ -1,6 +1,10 @@
 """`freshrank replay`: learn from files of events, and be judged on each of them before."""
 
+# Heavy imports wait until the command runs: help answers at once.
+# ruff: noqa: PLC0415
+
 import json
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +19,12 @@ from stream.commands.terminal import Terminal, examples, terminal_of
 from stream.errors import UsageError
 from stream.progress import Progress
 from stream.settings import read_settings
+from stream.sources.inputs import STDIN
 from stream.tables import facts_table, ranking_table
 
 if TYPE_CHECKING:
     from stream.config import FreshrankConfig
+    from stream.pipeline import Pipeline
     from stream.replay import Summary
     from stream.sources.file import FileSource
 
@@ -31,12 +37,13 @@ EXAMPLES = examples(
 )
 
 
-def replay(  # noqa: PLR0913: each parameter is an option
+# Each parameter is an option.
+def replay(  # noqa: PLR0913
     ctx: typer.Context,
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS...",
+            metavar="PATHS",
             help="Files, globs, or - for standard input: JSON lines, CSV, TSV (each also with "
             ".gz or .zst) or Parquet.",
         ),
@@ -65,7 +72,7 @@ def replay(  # noqa: PLR0913: each parameter is an option
         Path, typer.Option("--out", "-o", metavar="DIR", help="Where the outputs go.")
     ] = Path("runs/replay"),
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out.", show_default=False)
+        bool, typer.Option("--resume", help="Go on with the run in --out.", metavar="")
     ] = False,
     since: Annotated[
         str | None,
@@ -89,25 +96,27 @@ def replay(  # noqa: PLR0913: each parameter is an option
     ] = None,
     quiet: Annotated[
         bool,
-        typer.Option(
-            "--quiet", "-q", help="Print errors only; see summary.json.", show_default=False
-        ),
+        typer.Option("--quiet", "-q", help="Print errors only; see summary.json.", metavar=""),
     ] = False,
 ) -> None:
     """Replay files of events: predict each click, judge the prediction, then learn from it.
 
     The same events give the same metrics and weights on every run.
     """
-    given = {"speed": speed, "limit": limit, **_times(since, until), **_columns(columns)}
-    source = [f"source.{key}={json.dumps(value)}" for key, value in given.items() if value]
     from stream.config import FreshrankConfig
 
     terminal = terminal_of(ctx)
-    settings = read_settings(FreshrankConfig, config, [*(overrides or []), *source])
-    run_watched(
-        terminal,
-        Watched(settings, paths, out, resume, quiet, resume_args=_resume_args(terminal.args)),
-    )
+    given = {
+        "from_ms": _time_ms("--from", since),
+        "until_ms": _time_ms("--until", until),
+        "speed": _above_zero("--speed", speed),
+        "limit": limit,
+        **{f"map.{name}": column for name, column in _columns(columns).items()},
+    }
+    of_source = [f"source.{k}={json.dumps(v)}" for k, v in given.items() if v is not None]
+    settings = read_settings(FreshrankConfig, config, [*(overrides or []), *of_source])
+    job = Watched(settings, paths, out, resume, quiet, _resume_args(terminal.args))
+    run_watched(terminal, job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,27 +148,89 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
     from stream.sources.file import FileSource
 
     config = resolved(job.config, job.out, job.resume)
-    progress_console = Console(stderr=True, quiet=True) if job.is_quiet else terminal.err
-    stop = StopSignals()
-    source = FileSource(config.source, job.paths, config.batch, sleep=stop.sleep)
     n_records = config.source.limit or job.n_records
     progress = Progress(
-        progress_console,
+        Console(stderr=True, quiet=True) if job.is_quiet else terminal.err,
         figure=f"recall@{max(config.ranking.ks)}",
         done_ratio=lambda n_done: _done_ratio(source, n_done, n_records),
     )
-    stop.on_stop = progress.stopping
+    stop = StopSignals(on_stop=progress.stopping)
+    source = FileSource(config.source, job.paths, config.batch, sleep=stop.sleep)
+
+    def on_start(pipeline: "Pipeline") -> None:
+        progress.start(pipeline)
+        stop.attach(pipeline)
+
     with stop, progress:
         summary = run_replay(
             Replay(config, source, job.out, job.resume),
             on_batch=lambda _batch, pipeline: progress.update(pipeline),
-            on_start=lambda pipeline: (progress.start(pipeline), stop.attach(pipeline)),
+            on_start=on_start,
         )
     for warning in summary.warnings:
         terminal.warn(f"warning: {warning}")
     if not job.is_quiet:
         _tell(terminal, summary, config.champion, job.out)
     if summary.is_stopped:
-        terminal.warn(f"stopped; {_how_to_resume(job)}")
+        terminal.warn(_how_to_resume(job))
         raise typer.Exit(stop.exit_status)
     return summary
+
+
+def _time_ms(option: str, text: str | None) -> int | None:
+    from stream.decoding import ts_ms
+
+    if text is None:
+        return None
+    try:
+        return ts_ms(text)
+    except ValueError as err:
+        raise UsageError(
+            f"{option} {text}: expected ISO 8601, such as 2024-01-31 or 2024-01-31T18:30:00Z, "
+            "or milliseconds since 1970"
+        ) from err
+
+
+def _above_zero(option: str, number: float | None) -> float | None:
+    if number is not None and not 0 < number < math.inf:
+        raise UsageError(f"{option} {number:g}: expected a number above 0, such as 60")
+    return number
+
+
+def _columns(text: str | None) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    for name, _, column in pairs:
+        if not name or not column:
+            raise UsageError(
+                f"--map {text}: expected FIELD=COLUMN, separated by commas, such as "
+                "user=visitorid,item=itemid,ts=timestamp"
+            )
+    return {name: column for name, _, column in pairs}
+
+
+def _done_ratio(source: "FileSource", n_done: int, n_records: int | None) -> float | None:
+    """By records where their number is known; a file may end before a limit."""
+    by_records = n_done / n_records if n_records else 0.0
+    if n_records or not source.total_bytes:
+        return min(by_records, 1.0) if n_records else None
+    return min(source.bytes_read / source.total_bytes, 1.0)
+
+
+def _tell(terminal: Terminal, summary: "Summary", champion: str, out: Path) -> None:
+    table = ranking_table(summary.record, champion)
+    if table is None:
+        terminal.tell("No click was judged: there is nothing to rank the learners by.")
+    else:
+        terminal.out.print(table)
+    terminal.out.print(facts_table(summary.record, out))
+
+
+def _resume_args(args: Sequence[str]) -> list[str]:
+    command, *rest = args
+    return [command, *([] if "--resume" in rest else ["--resume"]), *rest]
+
+
+def _how_to_resume(job: Watched) -> str:
+    if STDIN in job.paths:
+        return "stopped; a replay of standard input cannot be resumed"
+    return f"stopped; go on with: {shlex.join(['freshrank', *job.resume_args])}"

@@ -38,5 +38,5 @@ def terminal_of(ctx: typer.Context) -> Terminal:
 
 
 def examples(*lines: str) -> str:
-    """The last part of a command's help; an empty line keeps each example on its own."""
-    return "\n\n".join(["[bold]Examples[/]", *lines])
+    """The last part of a command's help."""
+    return "\n  ".join(["[bold]Examples[/]", *lines])

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream.events import Click, Event
+from stream.events import Click
 from stream.importers.rows import BadRows, files_of, id_of, parsed_rows
 
 # Three digits keep every time before the year 2100.
@@ -22,7 +22,7 @@ _MAX_PERIOD_ROWS = _PERIOD_MS // _ROW_MS
 
 def diginetica_events(
     source: Path, bad_rows: BadRows, *, periods: Collection[int] | None = None
-) -> Iterator[Event]:
+) -> Iterator[Click]:
     """A click for each row, in order of time; nothing is held in memory.
 
     Parameters

@@ -144,8 +144,9 @@ def _explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as err:
+        reason = f"{err.strerror}: {err.filename}" if err.filename else err.strerror
         raise SinkError(
-            f"{target}: cannot be written: {err.strerror}; make room or choose another path"
+            f"{target}: cannot be written: {reason}; make room or choose another path"
         ) from err
 
 

@@ -15,7 +15,7 @@ from stream.sources.inputs import STDIN, Input
 BLOCK_BYTES = 1 << 18
 # A block of zstd may unpack to thousands of times its size and takes no limit, so that little is
 # fed until the ratio is known.
-_FIRST_ZSTD_BYTES = 256
+_LEAST_ZSTD_BYTES = 64
 
 
 class Blocks:
@@ -24,7 +24,8 @@ class Blocks:
     Attributes
     ----------
     fault : str or None
-        After the last block: why the stream broke off before its end; None if it did not.
+        After the last block: why the stream broke off before its end; None if it did not, or
+        if the reading began one byte past the break, where whoever has told it goes on.
     bytes_read : int
         Bytes read from disk so far, before decompression.
     """
@@ -72,7 +73,9 @@ class Blocks:
             if left < len(block):
                 yield block[left:]
             left -= min(left, len(block))
-        if left and not self.fault:
+        if left == 1 and self.fault:
+            self.fault = None  # one byte past a broken end: the fault was told before
+        elif left:
             raise _shorter(self._source.path, offset_bytes)
 
     def _plain(self, file: "_Readable") -> Iterator[bytes]:
@@ -106,7 +109,7 @@ class Blocks:
         decompressor = zstandard.ZstdDecompressor()
         frame = None
         packed = b""
-        feed_bytes = _FIRST_ZSTD_BYTES
+        feed_bytes = _LEAST_ZSTD_BYTES
         while packed or (packed := self._pull(file, BLOCK_BYTES)):
             if frame is None or frame.eof:
                 frame = decompressor.decompressobj()
@@ -117,7 +120,7 @@ class Blocks:
                 return
             packed = (frame.unused_data if frame.eof else b"") + packed[feed_bytes:]
             if len(block) > BLOCK_BYTES:
-                feed_bytes = max(feed_bytes // 4, 64)
+                feed_bytes = max(feed_bytes // 4, _LEAST_ZSTD_BYTES)
             else:
                 feed_bytes = min(feed_bytes * 2, BLOCK_BYTES)
             if block:

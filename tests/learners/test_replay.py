@@ -32,30 +32,32 @@ def drawn(buffer: ReplayBuffer, n: int = 400) -> list[tuple[int, ...]]:
 
 
 def test_a_sequence_is_the_context_and_its_target():
-    buffer = ReplayBuffer(8, width=4)
+    buffer = ReplayBuffer(8, 4, recent_share=0.5)
     buffer.add(lessons_of([[1, 2, 3], []], [9, 5]), np.random.default_rng(0))
     assert set(drawn(buffer)) == {(1, 2, 3, 9), (5,)}
 
 
 def test_an_empty_buffer_gives_nothing():
-    sequence_QW, length_Q = ReplayBuffer(8, width=4).sample(10, np.random.default_rng(0))
+    sequence_QW, length_Q = ReplayBuffer(8, 4, recent_share=0.5).sample(
+        10, np.random.default_rng(0)
+    )
     assert (sequence_QW.shape, length_Q.shape) == ((0, 0), (0,))
 
 
 def test_no_positions_asked_draws_nothing():
-    buffer = ReplayBuffer(8, width=2)
+    buffer = ReplayBuffer(8, 2, recent_share=0.5)
     buffer.add(lessons_of([[]], [1]), np.random.default_rng(0))
     assert len(buffer.sample(0, np.random.default_rng(0))[1]) == 0
 
 
 def test_about_as_many_positions_are_drawn_as_asked_for():
-    buffer = ReplayBuffer(8, width=4)
+    buffer = ReplayBuffer(8, 4, recent_share=0.5)
     buffer.add(lessons_of([[1, 2, 3], [1]], [9, 5]), np.random.default_rng(0))
     assert sum(map(len, drawn(buffer, 300))) in range(250, 350)
 
 
 def test_half_is_the_latest_and_half_a_uniform_sample_of_everything():
-    buffer = ReplayBuffer(200, width=1)
+    buffer = ReplayBuffer(200, 1, recent_share=0.5)
     rng = np.random.default_rng(4)
     for start in range(0, 10_000, 50):
         buffer.add(lessons_of([[]] * 50, list(range(start, start + 50))), rng)
@@ -67,14 +69,14 @@ def test_half_is_the_latest_and_half_a_uniform_sample_of_everything():
 
 
 def test_a_recycled_row_is_dropped_from_sequences():
-    buffer = ReplayBuffer(8, width=4)
+    buffer = ReplayBuffer(8, 4, recent_share=0.5)
     buffer.add(lessons_of([[1, 2, 3], [2]], [9, 2]), np.random.default_rng(0))
     buffer.follow(changes_of(10, [2], []))
     assert set(drawn(buffer)) == {(1, 3, 9)}
 
 
 def test_sequences_of_a_forgotten_user_are_erased():
-    buffer = ReplayBuffer(8, width=4)
+    buffer = ReplayBuffer(8, 4, recent_share=0.5)
     buffer.add(lessons_of([[1]], [2], user=7), np.random.default_rng(0))
     buffer.add(lessons_of([[3]], [4], user=8), np.random.default_rng(0))
     buffer.follow(changes_of(10, [], [7]))
@@ -85,7 +87,7 @@ def test_sequences_of_a_forgotten_user_are_erased():
 class TestReplayState(StatefulContract):
     @staticmethod
     def make() -> ReplayBuffer:
-        return ReplayBuffer(16, width=3)
+        return ReplayBuffer(16, 3, recent_share=0.5)
 
     @staticmethod
     def drive(stateful: ReplayBuffer, step: int) -> object:

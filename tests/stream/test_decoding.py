@@ -68,6 +68,10 @@ def impression(**fields):
     return line(type="impression", request_id="r", items=["a", "b"], **fields)
 
 
+def unnamed(i, reason):
+    return DeadLetter("", reason, b"")
+
+
 def reason_of(raw, **options):
     (letter,) = decoded([raw], **options)
     assert isinstance(letter, DeadLetter)
@@ -163,13 +167,13 @@ def test_bytes_that_are_no_utf8_are_buried_even_in_an_unknown_field(place):
 )
 def test_a_row_with_a_number_that_is_not_finite_is_buried(fields, path, value):
     row = fields | {path: value}
-    (letter,) = EventDecoder().decode_rows([row], lambda i, reason: DeadLetter("", reason, b""))
+    (letter,) = EventDecoder().decode_rows([row], unnamed)
     assert letter.reason == f"Expected a finite number, got {value} - at `$.{path}`"
 
 
 def test_a_vector_with_a_number_that_is_not_finite_is_buried():
     row = {"type": "item", "item": "i", "ts": 1, "vectors": {"image": [1.0, math.nan]}}
-    (letter,) = EventDecoder().decode_rows([row], lambda i, reason: DeadLetter("", reason, b""))
+    (letter,) = EventDecoder().decode_rows([row], unnamed)
     assert letter.reason == "Expected finite numbers - at `$.vectors.image`"
 
 
@@ -258,7 +262,8 @@ def test_sessions_are_a_column_only_where_one_is_named():
         ([], 0, []),
         ([5, 9_000], 0, [False, True]),
         ([9_000], 0, [False]),
-        ([9_000], 10, [True]),
+        ([9_000, 9_001], 10, [False, False]),
+        ([20, 9_001], 10, [False, True]),
         ([9_000, 9_001, 5], 10, [False, False, False]),
         ([110, 111], 10, [False, False]),
         ([10, 10, 111], 10, [False, False, True]),

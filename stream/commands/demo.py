@@ -1,0 +1,171 @@
+"""`freshrank demo`: a simulated shop, learned from its first click, in two minutes."""
+
+# Heavy imports wait until the command runs: help answers at once.
+# ruff: noqa: PLC0415
+
+import json
+import shlex
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from stream.commands.replay import Watched, run_watched
+from stream.commands.simulate import count_types, write_shop
+from stream.commands.terminal import Terminal, examples, terminal_of
+from stream.errors import SinkError, UsageError
+from stream.settings import read_settings
+from stream.tables import sparkline
+
+if TYPE_CHECKING:
+    from stream.sources.simulator import SimulatorConfig
+
+EXAMPLES = examples("freshrank demo", "freshrank demo --out /tmp/shop --seed 3")
+
+_MARKER_FILE = ".freshrank-demo"
+_MARKER_TEXT = "Made by freshrank demo: the next one clears events/, run/ and freshrank.yaml.\n"
+# Windows and records that show single days of a short stream.
+_CONFIG_TEXT = """\
+# The demo's settings; all others are the defaults: freshrank check FILE --show
+evaluator:
+  window_events: 2000
+  window_time: 1d
+  emit_events: 250
+"""
+_CLICKS = 30_000
+_DAY_MS = 86_400_000
+
+
+def demo(
+    ctx: typer.Context,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Where the demo goes.")
+    ] = Path("demo"),
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Other seeds, other shops.")] = 0,
+) -> None:
+    """Simulate a small shop, learn from its clicks, and show what came of it.
+
+    It takes about a minute and needs nothing. On its eighth day many of the shop's users change
+    their taste; the learner is not told.
+    """
+    from stream.config import FreshrankConfig
+    from stream.sources.simulator import SimulatorConfig
+
+    terminal = terminal_of(ctx)
+    _clear(out)
+    shop = SimulatorConfig(seed=seed, clicks=_CLICKS, users=1000, items=500)
+    paths = write_shop(terminal, shop, out / "events")
+    config_path = out / "freshrank.yaml"
+    config_path.write_text(_CONFIG_TEXT, encoding="utf-8")
+    config = read_settings(FreshrankConfig, config_path)
+    run_out = out / "run"
+    replay = ["replay", str(paths.events), "--config", str(config_path), "--out"]
+    job = Watched(
+        config=config,
+        paths=[str(paths.events)],
+        out=run_out,
+        resume=False,
+        is_quiet=False,
+        resume_args=[*replay, str(run_out), "--resume"],
+        n_records=count_types(paths.events).total(),
+    )
+    run_watched(terminal, job)
+    names = [config.champion, *config.shadows]
+    _tell_days(terminal, shop, run_out / "metrics.jsonl", names)
+    _tell_next(terminal, out, [*replay, str(out / "mine"), "--set", "learner.width=128"])
+
+
+def _clear(out: Path) -> None:
+    """Make the folder empty of an earlier demo; nothing that a demo did not make is touched.
+
+    Raises
+    ------
+    UsageError
+        If it holds anything and no demo made it.
+    """
+    try:
+        if out.exists() and not (out / _MARKER_FILE).is_file() and any(out.iterdir()):
+            raise UsageError(f"{out}: was not made by a demo; name another folder with --out")
+        for folder in ("events", "run"):
+            if (out / folder).exists():
+                shutil.rmtree(out / folder)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / _MARKER_FILE).write_text(_MARKER_TEXT, encoding="utf-8")
+    except OSError as err:
+        raise SinkError(f"{out}: cannot be used for the demo: {err.strerror}") from err
+
+
+def _tell_days(
+    terminal: Terminal, shop: "SimulatorConfig", metrics_path: Path, names: Sequence[str]
+) -> None:
+    """Recall of each learner, day by day, and what the change of taste did to the champion's."""
+    recalls = {name: _recall_by_day(metrics_path, shop, name) for name in names}
+    table = Table.grid(padding=(0, 2))
+    for name, recall_by_day in recalls.items():
+        days = list(recall_by_day.values())
+        ends = f"{days[0]:.3f} to {days[-1]:.3f}" if days else "no record"
+        table.add_row(name, sparkline(days), ends, style="bold" if name == names[0] else "")
+    terminal.tell(f"\nRecall, day by day ({len(recalls[names[0]])} days)")
+    terminal.out.print(table)
+    for line in _story(names[0], recalls[names[0]], shop):
+        terminal.tell(line)
+
+
+def _recall_by_day(metrics_path: Path, shop: "SimulatorConfig", name: str) -> dict[int, float]:
+    """The learner's recall over the last day of time, as each day ends; days count from 1."""
+    from stream.sources.shop import START_MS
+
+    recall_by_day: dict[int, float] = {}
+    with metrics_path.open(encoding="utf-8") as file:
+        for record in map(json.loads, file):
+            figures = record["shadows"].get(name, record["metrics"])
+            day = (record["watermark_ms"] - START_MS) // _DAY_MS + 1
+            recall = _longest_recall(figures)
+            if "time" in recall:
+                recall_by_day[min(day, shop.days)] = recall["time"]
+    return recall_by_day
+
+
+def _longest_recall(figures: dict[str, Any]) -> dict[str, Any]:
+    names = [name for name in figures if name.startswith("recall@")]
+    longest: dict[str, Any] = figures[max(names, key=lambda name: int(name[7:]))] if names else {}
+    return longest
+
+
+def _story(champion: str, recall_by_day: dict[int, float], shop: "SimulatorConfig") -> list[str]:
+    """Sentences that hold whatever the seed brought."""
+    switch_day = int(shop.switch_day) + 1
+    before = recall_by_day.get(switch_day - 1)
+    later = {day: recall for day, recall in recall_by_day.items() if day >= switch_day}
+    if before is None or not later:
+        return []
+    told = [
+        f"On day {switch_day}, {shop.switching_ratio:.0%} of the users took up another favourite."
+    ]
+    worst_day = min(later, key=lambda day: later[day])
+    if later[worst_day] >= before:
+        return [*told, f"The recall of {champion} did not fall below the {before:.3f} of before."]
+    told.append(
+        f"The recall of {champion} fell from {before:.3f} to {later[worst_day]:.3f} "
+        f"on day {worst_day}"
+    )
+    recovered = [day for day in later if day > worst_day and later[day] >= before]
+    last_day = max(later)
+    if recovered:
+        told[-1] += f" and was above that again on day {recovered[0]}."
+    else:
+        told[-1] += f"; it was {later[last_day]:.3f} on day {last_day}."
+    return told
+
+
+def _tell_next(terminal: Terminal, out: Path, replay: Sequence[str]) -> None:
+    terminal.tell("\nNext")
+    for args in (
+        ["inspect", str(out / "run")],
+        ["check", str(out / "freshrank.yaml"), "--show"],
+        replay,
+    ):
+        terminal.tell(f"  {shlex.join(['freshrank', *args])}")

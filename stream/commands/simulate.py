@@ -1,0 +1,112 @@
+"""`freshrank simulate`: events of a shop that does not exist, with the truth behind them."""
+
+# Heavy imports wait until the command runs: help answers at once.
+# ruff: noqa: PLC0415
+
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream.commands.terminal import Terminal, examples, terminal_of
+from stream.errors import SinkError, UsageError
+from stream.settings import read_settings
+from stream.tables import size_text
+
+if TYPE_CHECKING:
+    from stream.sources.simulator import SimulationPaths, SimulatorConfig
+
+EXAMPLES = examples(
+    "freshrank simulate shop",
+    "freshrank simulate shop --seed 7 --clicks 200000 --users 5000 --days 30",
+    "freshrank simulate shop --set switching_ratio=0.5 --set switch_day=4",
+)
+
+
+# Each parameter is an option.
+def simulate(  # noqa: PLR0913
+    ctx: typer.Context,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write to.")],
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Other seeds, other shops. \\[default: 0]"),
+    ] = None,
+    clicks: Annotated[
+        int | None,
+        typer.Option(
+            "--clicks", "--events", min=1, metavar="N", help="Clicks in all. \\[default: 60000]"
+        ),
+    ] = None,
+    users: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Users. \\[default: 2000]")
+    ] = None,
+    items: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Items. \\[default: 1000]")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Days. \\[default: 14]")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="KEY=VALUE",
+            help="Set any key of the simulator, such as drift_ratio=0.5.",
+        ),
+    ] = None,
+) -> None:
+    """Simulate a shop: its items, and users who click and change their taste.
+
+    Equal settings write equal files.
+    """
+    from stream.sources.simulator import SimulatorConfig
+
+    terminal = terminal_of(ctx)
+    given = {"seed": seed, "clicks": clicks, "users": users, "items": items, "days": days}
+    settings = [f"{key}={value}" for key, value in given.items() if value is not None]
+    config = read_settings(SimulatorConfig, None, [*(overrides or []), *settings])
+    paths = write_shop(terminal, config, out)
+    terminal.tell(f"try: freshrank replay {shlex.quote(str(paths.events))}")
+
+
+def write_shop(terminal: Terminal, config: "SimulatorConfig", out: Path) -> "SimulationPaths":
+    """Write a simulation and say what was written.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds one of its files already.
+    SinkError
+        If a file cannot be written.
+    """
+    from stream.sources.simulator import write_simulation
+
+    for path in (out / "events.jsonl.zst", out / "truth.jsonl"):
+        if path.exists():
+            raise UsageError(f"{path}: exists already; name another folder, or remove it")
+    try:
+        paths = write_simulation(config, out)
+    except OSError as err:
+        raise SinkError(
+            f"{out}: cannot be written: {err.strerror}; make room or choose another folder"
+        ) from err
+    for path, what in ((paths.events, "events"), (paths.truth, "facts behind them")):
+        n_by_type = count_types(path)
+        by_type = ", ".join(f"{count:,} x {kind}" for kind, count in n_by_type.items())
+        size = size_text(path.stat().st_size)
+        terminal.tell(f"{path}: {n_by_type.total():,} {what} ({by_type}), {size}")
+    return paths
+
+
+def count_types(path: Path) -> Counter[str]:
+    """How many records of each type a file of JSON lines holds, plain or with zstd."""
+    import msgspec
+    import zstandard
+
+    raw = path.read_bytes()
+    if path.suffix == ".zst":
+        raw = zstandard.ZstdDecompressor().stream_reader(raw).read()
+    return Counter(record["type"] for record in msgspec.json.Decoder().decode_lines(raw))

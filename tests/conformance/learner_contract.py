@@ -1,0 +1,164 @@
+"""What every learner promises.
+
+An implementation joins in a line:
+
+    class TestThing(LearnerContract):
+        make = staticmethod(make_thing)
+"""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from stream.protocols import Learner, Lessons, Predictions, Queries
+from tests.conformance.stateful_contract import StatefulContract, assert_same_bits
+from tests.stream_values import (
+    make_changes,
+    make_contexts,
+    make_lessons,
+    make_outcomes,
+    make_queries,
+    make_ragged,
+)
+
+# The catalogue grows past two doublings of whatever a learner allots at first.
+N_ITEMS_OF_STEP = (12, 12, 30, 30, 100, 100)
+N_QUERIES = 24
+MAX_HISTORY = 6
+
+
+class LearnerContract(StatefulContract):
+    @staticmethod
+    def drive(learner: Any, step: int) -> Predictions:
+        """A batch: predict, learn, then a catalogue that grew, recycled rows, forgotten users."""
+        n_items = N_ITEMS_OF_STEP[step % len(N_ITEMS_OF_STEP)]
+        predictions = learner.predict(random_queries(step, n_items))
+        learner.learn(make_outcomes(random_lessons(step, n_items)))
+        n_next = N_ITEMS_OF_STEP[(step + 1) % len(N_ITEMS_OF_STEP)]
+        recycled = [3, 7] if step % 3 == 1 else []
+        forgotten = [2, 5] if step % 3 == 2 else []
+        learner.follow(make_changes(max(n_items, n_next), recycled, forgotten))
+        return predictions
+
+    def driven(self, n_steps: int = 5) -> Learner:
+        learner: Learner = self.make()
+        for step in range(n_steps):
+            self.drive(learner, step)
+        return learner
+
+    def test_predicting_changes_nothing(self) -> None:
+        learner = self.driven()
+        before = copy.deepcopy(learner.state_dict())
+        first = learner.predict(random_queries(90, 40))
+        assert_same_bits(learner.state_dict(), before)
+        assert_same_bits(learner.predict(random_queries(90, 40)), first)
+
+    def test_lists_hold_distinct_rows_of_the_catalogue_then_minus_ones(self) -> None:
+        for n_items in (1, 4, 40):
+            top_items_BK = self.driven().predict(random_queries(90, n_items, k=10)).top_items_BK
+            assert top_items_BK.shape == (N_QUERIES, 10)
+            assert top_items_BK.dtype == np.int32
+            assert top_items_BK.max() < n_items
+            for top_items_K in top_items_BK.tolist():
+                listed = [row for row in top_items_K if row != -1]
+                assert top_items_K == listed + [-1] * (10 - len(listed))
+                assert len(set(listed)) == len(listed)
+
+    def test_no_queries_are_answered_with_no_lists(self) -> None:
+        queries = make_queries([], n_items=12, k=10)
+        assert self.driven().predict(queries).top_items_BK.shape == (0, 10)
+
+    def test_an_empty_catalogue_is_answered_with_empty_lists(self) -> None:
+        queries = make_queries([[], []], n_items=0, k=2)
+        assert self.make().predict(queries).top_items_BK.tolist() == [[-1, -1], [-1, -1]]
+
+    def test_excluded_rows_are_never_listed(self) -> None:
+        queries = random_queries(91, 40, is_excluding=True)
+        seen = queries.contexts.seen
+        assert seen is not None
+        top_items_BK = self.driven().predict(queries).top_items_BK
+        for context, top_items_K in zip(queries.context_of_B, top_items_BK, strict=True):
+            excluded = seen.values[seen.starts[context] : seen.starts[context + 1]]
+            assert not set(top_items_K.tolist()) & set(excluded.tolist())
+
+    def test_excluding_everything_leaves_empty_lists(self) -> None:
+        queries = make_queries([[1, 2], [3]], n_items=12, seen=[range(12), range(12)])
+        assert self.driven().predict(queries).top_items_BK.max() == -1
+
+    def test_queries_of_one_context_are_answered_alike_whatever_stands_beside_them(self) -> None:
+        learner = self.driven()
+        queries = random_queries(92, 40)
+        together = learner.predict(queries).top_items_BK
+        context = queries.context_of_B[0]
+        alike_B = (queries.context_of_B == context) & (
+            queries.session_length_B == queries.session_length_B[0]
+        )
+        assert (together[alike_B] == together[0]).all()
+
+    def test_learning_no_lessons_changes_nothing(self) -> None:
+        learner = self.driven()
+        before = copy.deepcopy(learner.state_dict())
+        learner.learn(make_outcomes(make_lessons([], [])))
+        assert_same_bits(learner.state_dict(), before)
+
+    def test_a_larger_catalogue_leaves_the_ranking_of_known_items_as_it_was(self) -> None:
+        learner = self.driven()
+        before = learner.predict(random_queries(93, 40))
+        for n_items in (101, 250, 1000):
+            learner.follow(make_changes(n_items))
+            assert_same_bits(learner.predict(random_queries(93, 40)), before)
+
+    def test_a_recycled_row_leads_no_list_because_of_its_past(self) -> None:
+        learner = self.make()
+        learner.follow(make_changes(6))
+        for _ in range(20):
+            learner.learn(make_outcomes(make_lessons([[0]] * 4, [1, 1, 1, 2], users=[9] * 4)))
+        learner.follow(make_changes(6, recycled=[1]))
+        # Row 1 comes last among equal scores: only its past could put it first.
+        queries = make_queries([[0], []], n_items=6, k=1, tie_hash=[0, 9, 1, 2, 3, 4])
+        assert 1 not in learner.predict(queries).top_items_BK
+
+
+def random_queries(seed: int, n_items: int, k: int = 5, is_excluding: bool = False) -> Queries:
+    """Queries that share contexts, some of them without history, with many equal hashes."""
+    rng = np.random.default_rng(seed)
+    n_contexts = N_QUERIES - 4
+    histories = _random_histories(rng, n_contexts, n_items)
+    context_of_B = np.concatenate((np.arange(n_contexts), rng.integers(0, n_contexts, 4)))
+    contexts = make_contexts(histories, width=MAX_HISTORY)
+    if is_excluding:
+        seen = [history + [int(rng.integers(n_items))] * 2 for history in histories]
+        contexts = type(contexts)(contexts.history_CT, contexts.length_C, make_ragged(seen))
+    length_B = contexts.length_C[context_of_B]
+    return Queries(
+        contexts=contexts,
+        context_of_B=context_of_B.astype(np.int32),
+        ts_B=np.arange(N_QUERIES, dtype=np.int64) + 1000 * seed,
+        session_B=rng.integers(0, 9, N_QUERIES),
+        session_length_B=rng.integers(0, length_B + 1).astype(np.int32),
+        n_items=n_items,
+        tie_hash_V=(np.arange(n_items) * 7 % 5).astype(np.uint32),
+        k=k,
+    )
+
+
+def random_lessons(seed: int, n_items: int) -> Lessons:
+    """Lessons of a few users and sessions, with clicks on a few items again and again."""
+    rng = np.random.default_rng(1000 + seed)
+    histories = _random_histories(rng, N_QUERIES, n_items)
+    session_M = np.sort(rng.integers(0, 6, N_QUERIES)) + 4 * seed
+    return make_lessons(
+        histories,
+        targets=(n_items * rng.random(N_QUERIES) ** 2).astype(int).tolist(),
+        sessions=session_M.tolist(),
+        users=(session_M % 7).tolist(),
+        session_lengths=[int(rng.integers(0, len(history) + 1)) for history in histories],
+    )
+
+
+def _random_histories(
+    rng: np.random.Generator, n_histories: int, n_items: int
+) -> list[list[int]]:
+    lengths = rng.integers(0, MAX_HISTORY + 1, n_histories)
+    return [rng.integers(0, n_items, length).tolist() for length in lengths]
