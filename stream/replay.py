@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,24 +81,27 @@ def run_replay(
         checkpoint.model_copy(update={"dir": folder}), config_hash(replay.config)
     ) as checkpoints:
         pipeline = build_pipeline(replay.config, replay.source, replay.out, checkpoints, on_batch)
-        start, warnings = None, list[str]()
-        if replay.resume:
-            start, warnings = _resume(replay, checkpoints, pipeline)
-        else:
-            text = yaml.safe_dump(replay.config.model_dump(mode="json"), sort_keys=False)
-            write_durably(replay.out / CONFIG_FILE, text.encode())
-        on_start(pipeline)
-        started_s = time.perf_counter()
-        n_before = pipeline.n_events
-        pipeline.run(start)
-        seconds = time.perf_counter() - started_s
-        pipeline.close()
+        with closing(pipeline):
+            start, warnings = None, list[str]()
+            if replay.resume:
+                start, warnings = _resume(replay, checkpoints, pipeline)
+            else:
+                _write_config(replay)
+            on_start(pipeline)
+            n_before, started_s = pipeline.n_events, time.perf_counter()
+            pipeline.run(start)
+            seconds = time.perf_counter() - started_s
     record = _summary(pipeline, pipeline.n_events - n_before, seconds)
     stored = list_checkpoints(folder)
     record["checkpoint"] = str(stored[-1][2]) if stored else None
     text = json.dumps(record, indent=2) + "\n"
     write_durably(replay.out / SUMMARY_FILE, text.encode())
     return Summary(record, pipeline.is_stopped, warnings)
+
+
+def _write_config(replay: Replay) -> None:
+    text = yaml.safe_dump(replay.config.model_dump(mode="json"), sort_keys=False)
+    write_durably(replay.out / CONFIG_FILE, text.encode())
 
 
 def _refuse_earlier_run(out: Path) -> None:

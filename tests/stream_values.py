@@ -40,7 +40,7 @@ def make_queries(
 ) -> Queries:
     """One query for each history; ties go to the lower row unless hashes are given."""
     n = len(histories)
-    lengths = [len(history) for history in histories] if session_lengths is None else session_lengths
+    lengths = _lengths(histories) if session_lengths is None else session_lengths
     return Queries(
         contexts=make_contexts(histories, seen),
         context_of_B=np.arange(n, dtype=np.int32),
@@ -65,7 +65,7 @@ def make_lessons(
     """One lesson for each history; each its own session, of a user with the session's number."""
     n = len(targets)
     session_M = np.arange(n) if sessions is None else np.array(sessions)
-    lengths = [len(history) for history in histories] if session_lengths is None else session_lengths
+    lengths = _lengths(histories) if session_lengths is None else session_lengths
     return Lessons(
         contexts=make_contexts(histories),
         context_of_M=np.arange(n, dtype=np.int32),
@@ -95,3 +95,7 @@ def make_changes(
 ) -> Changes:
     """Changes after a batch; by default nothing but the number of items."""
     return Changes(n_items, np.array(recycled, np.int32), np.array(forgotten, np.int64))
+
+
+def _lengths(histories: Rows) -> list[int]:
+    return [len(history) for history in histories]

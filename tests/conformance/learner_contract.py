@@ -157,8 +157,6 @@ def random_lessons(seed: int, n_items: int) -> Lessons:
     )
 
 
-def _random_histories(
-    rng: np.random.Generator, n_histories: int, n_items: int
-) -> list[list[int]]:
+def _random_histories(rng: np.random.Generator, n_histories: int, n_items: int) -> list[list[int]]:
     lengths = rng.integers(0, MAX_HISTORY + 1, n_histories)
     return [rng.integers(0, n_items, length).tolist() for length in lengths]

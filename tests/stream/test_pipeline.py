@@ -1,0 +1,186 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stream.events import Click, Event, Item
+from stream.pipeline import Pipeline
+from stream.protocols import DeadLetter, Outcomes, Predictions
+from stream.sources.file import FileSource
+from tests.fakes import CRASH, CrashError, ListSource
+from tests.runs import contents, run_in, small_config, write_shop
+
+LEARNERS = ("transformer", "popularity", "item_knn", "session_knn")
+BATCH = 16
+
+
+def clicks(n_clicks: int, seed: int = 0) -> list[Event]:
+    """Clicks with equal times, late arrivals and several clicks of a user in one batch."""
+    rng = np.random.default_rng(seed)
+    return [
+        Click(
+            user=f"u{rng.integers(6)}",
+            item=f"i{rng.integers(30)}",
+            ts=1_000 * (n // 3) + int(rng.integers(0, 4)) * 1_000,
+        )
+        for n in range(n_clicks)
+    ]
+
+
+class WatchedPanel:
+    """A panel that keeps every prediction, by the click it was made for."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._panel = pipeline.parts.panel
+        self._ids = pipeline.parts.tables["catalogue"]
+        self.lists: list[dict[str, list[list[str]]]] = []
+
+    def predict(self, queries: object) -> dict[str, Predictions]:
+        predictions = self._panel.predict(queries)
+        ids = [*self._ids.ids, "-"]
+        self.lists.append(
+            {
+                name: [[ids[row] for row in top] for top in found.top_items_BK.tolist()]
+                for name, found in predictions.items()
+            }
+        )
+        return predictions
+
+    def learn(self, outcomes: Outcomes) -> None:
+        self._panel.learn(outcomes)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._panel, name)
+
+
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_no_answer_reaches_a_prediction_of_its_batch_or_before(tmp_path, exclude_seen):
+    """Rule 1, through the whole loop and every learner.
+
+    Change one click's item: no list of an earlier batch moves, and in its own batch only lists
+    of the same user at later times may.
+    """
+    config = small_config(
+        batch={"events": BATCH}, ranking={"exclude_seen": exclude_seen}, threads=1
+    )
+    stream = clicks(160)
+    expected = _lists(tmp_path / "as-it-was", config, stream)
+    for changed in (37, 70, 100, 143):
+        click = stream[changed]
+        other = [*stream]
+        other[changed] = Click(
+            user=click.user, item="i0" if click.item != "i0" else "i1", ts=click.ts
+        )
+        found = _lists(tmp_path / f"changed-{changed}", config, other)
+        batch = changed // BATCH
+        assert found[:batch] == expected[:batch]
+        order = sorted(range(batch * BATCH, (batch + 1) * BATCH), key=lambda n: stream[n].ts)
+        for place, number in enumerate(order):
+            if stream[number].user != click.user or stream[number].ts <= click.ts:
+                for name in LEARNERS:
+                    assert found[batch][name][place] == expected[batch][name][place]
+        assert found[batch + 1 :] != expected[batch + 1 :], "the change is learned later"
+
+
+def _lists(out: Path, config: object, stream: list[Event]) -> list[dict[str, list[list[str]]]]:
+    from stream.build import build_pipeline, config_hash
+    from stream.checkpoint import Checkpoints
+
+    folder = config.checkpoint.model_copy(update={"dir": out / "checkpoints", "every": 10**9})
+    with Checkpoints(folder, config_hash(config)) as checkpoints:
+        source = ListSource(stream, BATCH)
+        pipeline = build_pipeline(config, source, out, checkpoints, lambda batch, done: None)
+        watched = WatchedPanel(pipeline)
+        object.__setattr__(pipeline.parts, "panel", watched)
+        pipeline.run()
+        pipeline.close()
+    return watched.lists
+
+
+def test_two_replays_write_the_same_bytes(tmp_path):
+    events = write_shop(tmp_path / "events.jsonl", 600)
+    config = small_config()
+    for name in ("one", "two"):
+        source = FileSource(config.source, [str(events)], config.batch)
+        run_in(tmp_path / name, config, source)
+    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+    assert list(one) == list(two)
+    assert one == two
+    assert b"recall@20" in one["metrics.jsonl"]
+
+
+@pytest.mark.parametrize("crash_at", [1, 100, 317])
+def test_a_run_that_crashed_and_was_resumed_equals_one_that_never_did(tmp_path, crash_at):
+    stream: list[Event | DeadLetter | type[CRASH]] = [*clicks(400)]
+    stream.insert(50, DeadLetter("file:51", "not JSON", b"{"))
+    stream.insert(20, Item(item="i3", ts=0, title="a title"))
+    config = small_config()
+    run_in(tmp_path / "unbroken", config, ListSource(stream, 32))
+    stream.insert(crash_at, CRASH)
+    source = ListSource(stream, 32)
+    with pytest.raises(CrashError):
+        run_in(tmp_path / "resumed", config, source)
+    stream.remove(CRASH)
+    run_in(tmp_path / "resumed", config, ListSource(stream, 32), resume=True)
+    assert contents(tmp_path / "resumed") == contents(tmp_path / "unbroken")
+
+
+def test_a_stopped_run_ends_after_the_batch_in_hand_and_goes_on_from_there(tmp_path):
+    stream = clicks(200)
+    config = small_config()
+    run_in(tmp_path / "unbroken", config, ListSource(stream, 32))
+
+    from stream.build import build_pipeline, config_hash
+    from stream.checkpoint import Checkpoints
+
+    out = tmp_path / "stopped"
+    folder = config.checkpoint.model_copy(update={"dir": out / "checkpoints"})
+    with Checkpoints(folder, config_hash(config)) as checkpoints:
+        pipeline = build_pipeline(
+            config,
+            ListSource(stream, 32),
+            out,
+            checkpoints,
+            lambda batch, done: done.stop() if batch.seq == 2 else None,
+        )
+        pipeline.run()
+        pipeline.close()
+    assert pipeline.is_stopped
+    assert pipeline.n_events == 96
+    run_in(out, config, ListSource(stream, 32), resume=True)
+    assert contents(out) == contents(tmp_path / "unbroken")
+
+
+def test_the_source_hears_of_a_position_only_when_it_is_on_disk(tmp_path):
+    source = ListSource(clicks(100), 32)
+    run_in(tmp_path, small_config(), source)
+    offsets = [position["list"]["offset"] for position in source.acknowledged]
+    assert offsets == sorted(offsets)
+    assert offsets[-1] == 100
+
+
+def test_a_stream_with_ten_times_more_items_than_rows_runs_in_flat_memory(tmp_path):
+    config = small_config(catalogue={"max_items": 40}, histories={"max_users": 20})
+    rng = np.random.default_rng(0)
+    stream: list[Event] = [
+        Click(user=f"u{n // 9 + rng.integers(3)}", item=f"i{n // 2 + rng.integers(9)}", ts=n)
+        for n in range(1_200)
+    ]
+    sizes = []
+    for n_clicks in (600, 1_200):
+        out = tmp_path / str(n_clicks)
+        pipeline = run_in(out, config, ListSource(stream[:n_clicks], 32))
+        assert len(pipeline.parts.tables["catalogue"]) == 40
+        newest = max((out / "checkpoints").glob("ckpt-*"))
+        sizes.append((newest / "arrays.safetensors").stat().st_size)
+    assert len({click.item for click in stream}) >= 400
+    assert sizes[1] <= sizes[0] * 1.02
+
+
+def test_dead_letters_are_kept_and_counted(tmp_path):
+    letter = DeadLetter("file:3", "not JSON", b"{\xff")
+    pipeline = run_in(tmp_path, small_config(), ListSource([*clicks(40), letter], 32))
+    assert pipeline.dead_letter_counts == {"not JSON": 1}
+    assert (tmp_path / "dead_letters.jsonl").read_text() == (
+        '{"seq":1,"name":"dead_letter-0","origin":"file:3","reason":"not JSON","raw":"{\\\\xff"}\n'
+    )
