@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from torch import Tensor, nn
 
 from learners.scorer import Scorer
-from stream.protocols import Changes, State
+from stream.protocols import Changes, Int32s, State
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _ITEM_TABLE = "items.vector_VD"
@@ -60,7 +60,7 @@ class FineTuner:
         return self._n_skipped
 
     def step(self, loss_of: Callable[[], Tensor]) -> None:
-        """Take one step down the loss that `loss_of` computes, with dropout on."""
+        """Take one step down the loss that `loss_of` computes with dropout on."""
         # Dropout draws from torch's global generator: what it draws is tied to the step's number.
         devices = [self._scorer.start_D.device] if self._scorer.start_D.is_cuda else []
         with torch.random.fork_rng(devices=devices):
@@ -78,14 +78,14 @@ class FineTuner:
         else:
             self._n_skipped += 1
 
-    def follow(self, changes: Changes) -> None:
-        """Give new and recycled rows fresh vectors, and no moments."""
+    def follow(self, changes: Changes) -> Int32s:
+        """Give new and recycled rows fresh vectors and no moments, and say which they are."""
         items = self._scorer.items
         fresh = np.concatenate(
             [changes.recycled_R, np.arange(items.n_items, changes.n_items, dtype=np.int32)]
         )
         if not len(fresh):
-            return
+            return fresh
         if changes.n_items > len(items.vector_VD):
             self._resize(max(changes.n_items, 2 * len(items.vector_VD)))
         items.n_items = changes.n_items
@@ -96,6 +96,7 @@ class FineTuner:
         for moment in _MOMENTS if moments else ():
             moments[moment][rows_R] = 0.0
         self._n_fresh += len(fresh)
+        return fresh
 
     def state_dict(self) -> State:
         n_items = self._scorer.items.n_items

@@ -102,7 +102,9 @@ class SessionNeighbours:
         entry_E, row_E = self._table.items(nearest.seq_G)
         weight_G = nearest.similarity_G * _recency(nearest.age_G) * _freshness(nearest.n_newer_G)
         shared_G = _row_of_age(current, nearest)
-        weight_E = weight_G[entry_E] * _closeness(entry_E, row_E, shared_G)
+        weight_E = weight_G[entry_E] * _closeness(
+            entry_E, row_E, shared_G, self._config.session_items
+        )
         candidates = summed_votes(
             nearest.asked_G[entry_E],
             row_E,
@@ -214,13 +216,15 @@ def _row_of_age(current: RecentClicks, pairs: _Pairs) -> Int32s:
     return current.row_H[np.searchsorted(place_H, pairs.asked_G * _QUERY_ITEMS + pairs.age_G)]
 
 
-def _closeness(entry_E: Int64s, row_E: Int32s, shared_G: Int32s) -> Float64s:
+def _closeness(entry_E: Int64s, row_E: Int32s, shared_G: Int32s, session_items: int) -> Float64s:
     """Weight of each entry by its distance from the entry that both sessions hold."""
     place_E = np.arange(len(entry_E))
     shared_at_G = np.zeros(len(shared_G), np.int64)
     is_shared_E = row_E == shared_G[entry_E]
     shared_at_G[entry_E[is_shared_E]] = place_E[is_shared_E]
-    distance_E = place_E - shared_at_G[entry_E]
-    power_E = np.where(distance_E >= 0, _POWER_AFTER, _POWER_BEFORE)
-    weight_E: Float64s = (1.0 + np.abs(distance_E)) ** -power_E
+    # A power for each distance there can be, not for each entry.
+    distance_D = np.arange(1 - session_items, session_items)
+    power_D = np.where(distance_D >= 0, _POWER_AFTER, _POWER_BEFORE)
+    weight_D = (1.0 + np.abs(distance_D)) ** -power_D
+    weight_E: Float64s = weight_D[place_E - shared_at_G[entry_E] + session_items - 1]
     return weight_E

@@ -1,4 +1,4 @@
-"""The transformer as a learner: ranks with the weights it has, then fine-tunes on the answers.
+"""The transformer as a learner: ranks with averaged weights, then fine-tunes on the answers.
 
 # B queries, C contexts, M lessons, Q replayed sequences, T history length, V items, K list length
 """
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
 from torch import Tensor
 from torch.nn import functional
 
+from learners.averaging import AveragedScorer
 from learners.finetuner import FineTuner, FineTunerConfig
 from learners.replay import ReplayBuffer
 from learners.scorer import Scorer
@@ -55,6 +56,8 @@ class TransformerConfig(BaseModel):
     """Places of the replay buffer: half for a sample of all clicks, half for the latest."""
     replay_recent: float = Field(default=0.2, ge=0.0, le=1.0)
     """Share of the replayed sequences that comes from the latest clicks."""
+    average_decay: float = Field(default=0.97, ge=0.0, lt=1.0)
+    """How slowly the served weights follow the trained ones; 0 serves the last step's."""
     optimizer: FineTunerConfig = FineTunerConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -91,6 +94,7 @@ class TransformerLearner:
                 config.temperature,
             )
         self._scorer = scorer.to(self._device).eval()
+        self._served = AveragedScorer(self._scorer, config.average_decay)
         self._finetuner = FineTuner(config.optimizer, self._scorer, config.seed)
         self._replay = ReplayBuffer(
             config.replay_sequences, config.history_items + 1, config.replay_recent
@@ -98,11 +102,11 @@ class TransformerLearner:
         self._n_learned = 0  # calls of learn that had lessons: numbers the draws of the replay
 
     def predict(self, queries: Queries) -> Predictions:
-        if not len(queries) or not self._scorer.items.n_items:
+        if not len(queries) or not self._served.scorer.items.n_items:
             return Predictions(np.full((len(queries), queries.k), -1, np.int32))
         with torch.inference_mode(), self._autocast():
-            state_CD = self._last_states(queries.contexts)
-            score_CV = self._scorer.scores(state_CD).float()
+            state_CD = self._last_states(self._served.scorer, queries.contexts)
+            score_CV = self._served.scorer.scores(state_CD)[:, : queries.n_items].float()
             _exclude(score_CV, queries.contexts)
             top_CK = top_items_of_tensor(score_CV, self._tensor(queries.tie_hash_V), queries.k)
         top_items_CK = top_CK.cpu().numpy()  # the batch's only device sync
@@ -117,11 +121,12 @@ class TransformerLearner:
             chosen = np.arange(start, min(start + self._config.minibatch, len(lessons)))
             replayed = self._replay.sample(round(self._config.replay_ratio * len(chosen)), rng)
             self._finetuner.step(partial(self._loss, select(lessons, chosen), replayed))
+            self._served.update()
         self._replay.add(lessons, rng)
         self._n_learned += 1
 
     def follow(self, changes: Changes) -> None:
-        self._finetuner.follow(changes)
+        self._served.start_fresh(self._finetuner.follow(changes))
         self._replay.follow(changes)
 
     @property
@@ -133,12 +138,14 @@ class TransformerLearner:
         return {
             "schema_version": 1,
             "finetuner": self._finetuner.state_dict(),
+            "served": self._served.state_dict(),
             "replay": self._replay.state_dict(),
             "n_learned": self._n_learned,
         }
 
     def load_state_dict(self, state: State) -> None:
         self._finetuner.load_state_dict(state["finetuner"])
+        self._served.load_state_dict(state["served"])
         self._replay.load_state_dict(state["replay"])
         self._n_learned = state["n_learned"]
 
@@ -154,7 +161,7 @@ class TransformerLearner:
         """The state that was asked, for each lesson; what was scored is what is learned."""
         used_C, context_of_M = np.unique(lessons.context_of_M, return_inverse=True)
         contexts = Contexts(lessons.contexts.history_CT[used_C], lessons.contexts.length_C[used_C])
-        state_CD = self._last_states(contexts)
+        state_CD = self._last_states(self._scorer, contexts)
         return state_CD[self._tensor(context_of_M)], self._tensor(lessons.target_M)
 
     def _replayed_states(self, sequence_QW: Int32s, length_Q: Int32s) -> tuple[Tensor, Tensor]:
@@ -167,11 +174,11 @@ class TransformerLearner:
             target_N.append(sequence_CW[is_item_CW])
         return torch.cat(state_ND), torch.cat(target_N)
 
-    def _last_states(self, contexts: Contexts) -> Tensor:
+    def _last_states(self, scorer: Scorer, contexts: Contexts) -> Tensor:
         """State at the end of each context, shape (C, D)."""
         states, order = [], []
         for chosen, width in _buckets(contexts.length_C):
-            state_CSD = self._scorer.states(self._tensor(contexts.history_CT[chosen, :width]))
+            state_CSD = scorer.states(self._tensor(contexts.history_CT[chosen, :width]))
             length_C = self._tensor(contexts.length_C[chosen])
             states.append(state_CSD[torch.arange(len(chosen), device=self._device), length_C])
             order.append(chosen)

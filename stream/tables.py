@@ -34,6 +34,8 @@ def ranking_table(summary: Record, champion: str) -> Table | None:
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
         title=f"Top {k} of all items, each click judged before it was learned",
         title_justify="left",
         title_style="bold",
@@ -74,7 +76,7 @@ def sparkline(values: Sequence[float]) -> str:
     Examples
     --------
     >>> sparkline([0.0, 0.1, 0.2, 0.4])
-    '▁▃▄█'
+    '▁▃▅█'
     """
     top = max(values, default=0.0) or 1.0
     return "".join(_SPARKS[round(value / top * (len(_SPARKS) - 1))] for value in values)
@@ -117,12 +119,12 @@ def _difference(recall: Record) -> Text:
 
 
 def _clicks_text(counts: Record) -> str:
-    parts = [f"{counts['clicks']:,}, {counts['samples']:,} of them judged"]
+    lines = [f"{counts['clicks']:,}, {counts['samples']:,} of them judged"]
     if counts["not_admitted"]:
-        parts.append(f"{counts['not_admitted']:,} of those on items not admitted yet (misses)")
+        lines.append(f"{counts['not_admitted']:,} on items not admitted yet: misses")
     if counts["repeated_seen"]:
-        parts.append(f"{counts['repeated_seen']:,} repeated (learned, not judged)")
-    return "; ".join(parts)
+        lines.append(f"{counts['repeated_seen']:,} on items seen before: learned, not judged")
+    return "\n  ".join(lines)
 
 
 def _dead_letters_text(n_by_reason: dict[str, int], out: Path) -> str:

@@ -29,11 +29,12 @@ _MARKER_FILE = ".freshrank-demo"
 _MARKER_TEXT = "Made by freshrank demo: the next one clears events/, run/ and freshrank.yaml.\n"
 # Windows and records that show single days of a short stream.
 _CONFIG_TEXT = """\
-# The demo's settings; all others are the defaults: freshrank check FILE --show
+# The settings of the demo; freshrank check FILE --show prints all others.
 evaluator:
   window_events: 2000
   window_time: 1d
   emit_events: 250
+threads: 1  # a small shop keeps no more busy, and one thread has the same bits everywhere
 """
 _CLICKS = 30_000
 _DAY_MS = 86_400_000

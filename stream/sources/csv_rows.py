@@ -93,7 +93,7 @@ class CsvRowCutter:
         except csv.Error as err:
             if str(err) != _OPEN_QUOTE:
                 return str(err), 1
-            if len(self._waiting) > reader.line_num or is_end or reader.line_num >= MAX_ROW_LINES:
+            if len(self._waiting) > reader.line_num or is_end:
                 return f"a quoted cell is not closed within {reader.line_num} lines", 1
             return [], 0
         if len(cells) != self._n_columns:

@@ -136,6 +136,7 @@ class FileSource:
     ) -> Iterator[Batch]:
         paths = [found.path for found in self._inputs]
         cursors = self._cursors(start or {})
+        end = {path: cursor.fields() for path, cursor in zip(paths, cursors, strict=True)}
         n_before = sum(cursor.n_records for cursor in cursors)
         limit = self._config.limit
         runs = cut(
@@ -145,8 +146,9 @@ class FileSource:
         )
         pace = _Pace(self._config.speed, self._clock, self._sleep)
         for seq, records in enumerate(runs, next_seq):
-            cursors = _moved(cursors, records)
-            end = {path: cursor.fields() for path, cursor in zip(paths, cursors, strict=True)}
+            for number, cursor in _moved(cursors, records):
+                cursors[number] = cursor
+                end = {**end, paths[number]: cursor.fields()}
             batch = to_batch(seq, records, paths, watermark_ms, self._config.max_ahead, end)
             watermark_ms = batch.watermark_ms
             pace.wait_for(watermark_ms)
@@ -239,22 +241,18 @@ def _cursor(found: Input, fields: Mapping[str, int | str] | None) -> _Cursor:
     return cursor
 
 
-def _moved(cursors: Sequence[_Cursor], records: Records) -> list[_Cursor]:
-    """The cursors after these records."""
-    moved = list(cursors)
+def _moved(cursors: Sequence[_Cursor], records: Records) -> Iterator[tuple[int, _Cursor]]:
+    """The files that these records come from, by number, with their cursors after them."""
     for number in np.unique(records.file_N).tolist():
         index = np.flatnonzero(records.file_N == number)
         last = index[-1]
-        moved[number] = replace(
-            cursors[number],
-            place=Place(
-                int(records.end_N[last]),
-                int(records.next_number_N[last]),
-                int(records.ts_N[last]),
-            ),
-            n_records=cursors[number].n_records + len(index),
+        place = Place(
+            int(records.end_N[last]),
+            int(records.next_number_N[last]),
+            int(records.ts_N[last]),
         )
-    return moved
+        n_records = cursors[number].n_records + len(index)
+        yield number, replace(cursors[number], place=place, n_records=n_records)
 
 
 class _Pace:

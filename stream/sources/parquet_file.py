@@ -48,7 +48,7 @@ class ParquetReader:
             raise SourceError(f"{path}: cannot be read any more: {err}") from err
         with file:
             n_rows = file.metadata.num_rows
-            if row > n_rows + 1:  # one past the end follows the dead letter of a broken file
+            if row > n_rows:
                 raise SourceError(
                     f"{path}: ends before row {row}, where the checkpoint goes on; "
                     "give the same file again, or start with an empty checkpoint.dir"
@@ -62,7 +62,7 @@ class ParquetReader:
                     yield records
             except (pa.ArrowException, OSError) as err:
                 letter = dead_letter(f"{path}:{row + 1}", f"corrupt Parquet file: {err}", b"")
-                yield _records([letter], [b""], file_number, (row, n_rows + 1), ts_ms)
+                yield _records([letter], [b""], file_number, (row, n_rows), ts_ms)
 
     def _runs(self, file: pq.ParquetFile, first_row: int) -> Iterator[list[Row]]:
         """The rows from this one on, keyed by event field, some at a time."""

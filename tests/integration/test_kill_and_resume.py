@@ -72,6 +72,10 @@ def wait_for_checkpoint(process: "subprocess.Popen[bytes]", out: Path) -> None:
 
 def newest(out: Path) -> str:
     return max(
-        (path.name.split("-")[1] for path in (out / "checkpoints").glob("*-*") if path.suffix != ".tmp"),
+        (
+            path.name.split("-")[1]
+            for path in (out / "checkpoints").glob("*-*")
+            if path.suffix != ".tmp"
+        ),
         default="",
     )

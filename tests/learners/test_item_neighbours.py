@@ -89,12 +89,12 @@ def test_a_history_row_that_was_never_learned_has_no_neighbours() -> None:
 
 def test_a_learner_whose_rows_were_all_recycled_ranks_as_one_that_never_learned_them() -> None:
     learner, fresh = make_learner(neighbours=2), make_learner(neighbours=2)
-    learn(learner, [[1], [1, 2], [3]], [2, 3, 3])
+    learn(learner, [[1], [1, 2]] + [[2]] * 50, [2, 3] + [3] * 50)
     learner.follow(make_changes(N_ITEMS, recycled=range(N_ITEMS)))
     assert top_items(learner, [1]) == [-1, -1, -1, -1]
     for each in (learner, fresh):
-        learn(each, [[1], [1, 5], [2]], [5, 3, 1])
-    assert top_items(learner, [1]) == top_items(fresh, [1])
+        learn(each, [[1], [1], [1], [2]], [3, 3, 5, 1])
+    assert top_items(learner, [1]) == top_items(fresh, [1]) == [3, 5, -1, -1]
 
 
 def test_large_catalogues_are_answered_as_small_ones() -> None:

@@ -86,6 +86,13 @@ def test_a_malformed_row_is_buried_with_its_line(tmp_path):
     assert last == Click("u", "k", 6)
 
 
+@pytest.mark.parametrize("chunk_records", [1, 2, 100])
+def test_a_bad_row_has_the_time_of_the_one_before(tmp_path, chunk_records):
+    data = b"user,item,ts\nu,i,5\nu,,9\nu\nu,i,3\nu\n"
+    source = reader(tmp_path / "x.csv", data, chunk_records=chunk_records)
+    assert joined(list(source.read(0, Place()))).ts_N.tolist() == [5, 5, 5, 3, 3]
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_reading_goes_on_after_any_row(tmp_path, pack):
     data = pack(b'user,item,ts\nu,"i\n\nj",5\n\nu\nu,k,6\nu,l,7')

@@ -73,6 +73,13 @@ def test_standard_input_is_lines_too():
 
 
 @pytest.mark.parametrize("chunk_records", [1, 2, 100])
+def test_a_bad_record_has_the_time_of_the_one_before_wherever_the_run_ends(tmp_path, chunk_records):
+    data = click(b"a", 5) + b"\n{bad\n{bad\n" + click(b"b", 3) + b"\n{bad\n"
+    records = read(tmp_path / "x.jsonl", data, chunk_records=chunk_records)
+    assert records.ts_N.tolist() == [5, 5, 5, 3, 3]
+
+
+@pytest.mark.parametrize("chunk_records", [1, 2, 100])
 def test_records_come_so_many_at_a_time(tmp_path, chunk_records):
     path = tmp_path / "x.jsonl"
     path.write_bytes(b"\n".join(click(b"a", ts) for ts in range(5)))

@@ -1,0 +1,65 @@
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from stream.config import FreshrankConfig
+from stream.errors import ConfigError
+from stream.settings import read_settings
+
+
+def owners(model=FreshrankConfig, path=""):
+    """Every settings model of the tree, by its key."""
+    found = {path: model}
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= owners(field.annotation, f"{path}.{name}".strip("."))
+    return found
+
+
+def test_an_empty_configuration_is_valid():
+    assert FreshrankConfig().champion == "transformer"
+
+
+@pytest.mark.parametrize("path", owners())
+def test_every_group_of_keys_refuses_unknown_keys_and_changes(path):
+    settings = owners()[path].model_config
+    assert (settings.get("extra"), settings.get("frozen")) == ("forbid", True)
+
+
+def test_what_is_written_out_reads_back_as_the_same(tmp_path):
+    settings = read_settings(
+        FreshrankConfig,
+        None,
+        [
+            "source.map={user: visitorid}",
+            "source.speed=60",
+            "evaluator.window_time=90m",
+            "checkpoint.every=1h",
+            "ranking.ks=[5, 50]",
+            "shadows=[popularity]",
+        ],
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+    assert read_settings(FreshrankConfig, path) == settings
+
+
+def test_durations_are_written_as_people_write_them():
+    written = read_settings(FreshrankConfig, None, ["checkpoint.every=90000"]).model_dump(mode="json")
+    assert written["checkpoint"]["every"] == "90s"
+
+
+def test_a_misspelled_key_of_any_depth_is_told_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"evaluator\.windw_events: .* 'window_events'"):
+        read_settings(FreshrankConfig, None, ["evaluator.windw_events=5"])
+
+
+@pytest.mark.parametrize("shadows", [("transformer",), ("popularity", "popularity")])
+def test_a_learner_is_champion_or_shadow_once(shadows):
+    with pytest.raises(ValidationError, match="named more than once"):
+        FreshrankConfig(shadows=shadows)
+
+
+def test_an_unknown_learner_is_refused():
+    with pytest.raises(ConfigError, match="champion: .*'transformer'"):
+        read_settings(FreshrankConfig, None, ["champion=oracle"])
