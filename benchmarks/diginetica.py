@@ -89,9 +89,7 @@ def run(folder: Path, n_weeks: int, overrides: list[str]) -> None:
 
     checkpoint = config.checkpoint.model_copy(update={"dir": folder / "checkpoints"})
     with Checkpoints(checkpoint, config_hash(config)) as checkpoints:
-        pipeline = build_pipeline(
-            config, Weeks(config, paths, before), folder, checkpoints, lambda batch, done: None
-        )
+        pipeline = build_pipeline(config, Weeks(config, paths, before), folder, checkpoints)
         pipeline.run()
         pipeline.close()
     report(config, pipeline, frozen, time.perf_counter() - started_s)

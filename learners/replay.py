@@ -3,10 +3,13 @@
 # S stored sequences, W their width, M lessons, Q sequences drawn, V items
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from stream.lessons import select
 from stream.protocols import Changes, Int32s, Int64s, Lessons, State
 from stream.sequences import without_rows
 
@@ -111,6 +114,19 @@ class ReplayBuffer:
         self._length_S = np.array(state["length"], np.int32)
         self._user_S = np.array(state["user"], np.int64)
         self._n_seen = state["n_seen"]
+
+
+def minibatches(
+    lessons: Lessons, buffer: ReplayBuffer, size: int, replay_ratio: float, rng: Generator
+) -> Iterator[tuple[Lessons, tuple[Int32s, Int32s]]]:
+    """Lessons in steps of `size`, each with replayed sequences; then the buffer takes them in.
+
+    Yields the lessons of a step, and sequences and lengths as `ReplayBuffer.sample` gives them.
+    """
+    for start in range(0, len(lessons), size):
+        chosen = np.arange(start, min(start + size, len(lessons)))
+        yield select(lessons, chosen), buffer.sample(round(replay_ratio * len(chosen)), rng)
+    buffer.add(lessons, rng)
 
 
 def _sequences(lessons: Lessons, width: int) -> tuple[Int32s, Int32s]:

@@ -16,10 +16,9 @@ from torch.nn import functional
 
 from learners.averaging import AveragedScorer
 from learners.finetuner import FineTuner, FineTunerConfig
-from learners.replay import ReplayBuffer
+from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
 from learners.top_items import top_items_of_tensor
-from stream.lessons import select
 from stream.protocols import (
     Changes,
     Contexts,
@@ -116,13 +115,13 @@ class TransformerLearner:
         lessons = outcomes.lessons
         if not len(lessons):
             return
-        rng = np.random.default_rng((self._config.seed, self._n_learned))
-        for start in range(0, len(lessons), self._config.minibatch):
-            chosen = np.arange(start, min(start + self._config.minibatch, len(lessons)))
-            replayed = self._replay.sample(round(self._config.replay_ratio * len(chosen)), rng)
-            self._finetuner.step(partial(self._loss, select(lessons, chosen), replayed))
+        config = self._config
+        rng = np.random.default_rng((config.seed, self._n_learned))
+        for part, replayed in minibatches(
+            lessons, self._replay, config.minibatch, config.replay_ratio, rng
+        ):
+            self._finetuner.step(partial(self._loss, part, replayed))
             self._served.update()
-        self._replay.add(lessons, rng)
         self._n_learned += 1
 
     def follow(self, changes: Changes) -> None:
@@ -167,7 +166,7 @@ class TransformerLearner:
     def _replayed_states(self, sequence_QW: Int32s, length_Q: Int32s) -> tuple[Tensor, Tensor]:
         """The state before each item of each sequence, and the item."""
         state_ND, target_N = [self._scorer.start_D[None, :][:0]], [self._tensor(length_Q[:0])]
-        for chosen, width in _buckets(length_Q):
+        for chosen, width in length_buckets(length_Q):
             sequence_CW = self._tensor(sequence_QW[chosen, :width])
             is_item_CW = sequence_CW >= 0
             state_ND.append(self._scorer.states(sequence_CW[:, :-1])[is_item_CW])
@@ -177,7 +176,7 @@ class TransformerLearner:
     def _last_states(self, scorer: Scorer, contexts: Contexts) -> Tensor:
         """State at the end of each context, shape (C, D)."""
         states, order = [], []
-        for chosen, width in _buckets(contexts.length_C):
+        for chosen, width in length_buckets(contexts.length_C):
             state_CSD = scorer.states(self._tensor(contexts.history_CT[chosen, :width]))
             length_C = self._tensor(contexts.length_C[chosen])
             states.append(state_CSD[torch.arange(len(chosen), device=self._device), length_C])
@@ -201,7 +200,7 @@ def _device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-def _buckets(length_C: Int32s) -> Iterator[tuple[NDArray[np.int64], int]]:
+def length_buckets(length_C: Int32s) -> Iterator[tuple[NDArray[np.int64], int]]:
     """Sequences of similar length, with the length to pad them to."""
     longest = int(length_C.max(initial=0))
     shorter = -1

@@ -20,8 +20,8 @@ from stream.config import FreshrankConfig, LearnerName
 from stream.contexts import ContextBuilder
 from stream.histories import Histories
 from stream.joiner import Joiner
-from stream.pipeline import Parts, Pipeline
-from stream.protocols import Batch, Learner, Source
+from stream.pipeline import OnBatch, Parts, Pipeline
+from stream.protocols import Learner, Source
 from stream.sinks.jsonl import JsonlSink
 from stream.sinks.outputs import Outputs
 
@@ -37,7 +37,7 @@ def build_pipeline(
     source: Source,
     out: Path,
     checkpoints: Checkpoints,
-    on_batch: Callable[[Batch, Pipeline], None],
+    on_batch: OnBatch | None = None,
 ) -> Pipeline:
     """The loop over a source, with its outputs in `out`.
 
@@ -71,7 +71,7 @@ def build_pipeline(
 
 def build_panel(config: FreshrankConfig) -> Panel:
     """The champion and its shadows, untrained."""
-    shadows = {name: build_learner(config, name) for name in config.shadows}
+    shadows: dict[str, Learner] = {name: build_learner(config, name) for name in config.shadows}
     return Panel((config.champion, build_learner(config, config.champion)), shadows)
 
 

@@ -74,7 +74,7 @@ def _tell_version(ctx: typer.Context, is_asked: bool) -> None:
 @app.callback()
 def _freshrank(
     # Its callback answers it.
-    show_version: Annotated[  # noqa: ARG001
+    show_version: Annotated[
         bool,
         typer.Option(
             "--version",

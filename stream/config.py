@@ -16,7 +16,8 @@ from learners.transformer import TransformerConfig
 from stream.catalogue import CatalogueConfig
 from stream.checkpoint import CheckpointConfig
 from stream.histories import HistoriesConfig
-from stream.sources.file import BatchConfig, FileSourceConfig
+from stream.sources.batching import BatchConfig
+from stream.sources.file import FileSourceConfig
 
 LearnerName = Literal["transformer", "popularity", "item_knn", "session_knn", "counting"]
 

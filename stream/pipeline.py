@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from learners.panel import Panel
-
 from stream.checkpoint import Checkpoints
 from stream.checkpoint_files import Kind
 from stream.contexts import ContextBuilder
@@ -35,9 +34,7 @@ class Pipeline:
     the run after the batch in hand.
     """
 
-    def __init__(
-        self, parts: Parts, on_batch: Callable[[Batch], None] = lambda batch: None
-    ) -> None:
+    def __init__(self, parts: Parts, on_batch: "OnBatch | None" = None) -> None:
         self.parts = parts
         self._on_batch = on_batch
         self._stop = threading.Event()
@@ -64,7 +61,8 @@ class Pipeline:
             end = self._count(batch)
             if kind := parts.checkpoints.due(self._n_events):
                 self._commit(end, kind)
-            self._on_batch(batch, self)
+            if self._on_batch is not None:
+                self._on_batch(batch, self)
             if self._stop.is_set():
                 break
         if end is not None and end != self._saved_end:
@@ -156,3 +154,7 @@ class Pipeline:
         """
         if self._saved_end is not None:
             self.parts.source.acknowledge(self._saved_end)
+
+
+OnBatch = Callable[[Batch, Pipeline], None]
+"""Called after each batch, with the pipeline as it then stands."""

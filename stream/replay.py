@@ -17,8 +17,8 @@ from stream.checkpoint_files import list_checkpoints
 from stream.config import FreshrankConfig
 from stream.durable import write_durably
 from stream.errors import CheckpointError, UsageError
-from stream.pipeline import Pipeline
-from stream.protocols import Batch, Position, Record, Source
+from stream.pipeline import OnBatch, Pipeline
+from stream.protocols import Position, Record, Source
 
 CONFIG_FILE = "config.yaml"
 SUMMARY_FILE = "summary.json"
@@ -61,8 +61,8 @@ def resolved(config: FreshrankConfig, out: Path, resume: bool) -> FreshrankConfi
 
 def run_replay(
     replay: Replay,
-    on_batch: Callable[[Batch, Pipeline], None] = lambda batch, pipeline: None,
-    on_start: Callable[[Pipeline], None] = lambda pipeline: None,
+    on_batch: OnBatch | None = None,
+    on_start: Callable[[Pipeline], None] | None = None,
 ) -> Summary:
     """Replay a source to its end, or until the pipeline is stopped.
 
@@ -87,7 +87,8 @@ def run_replay(
                 start, warnings = _resume(replay, checkpoints, pipeline)
             else:
                 _write_config(replay)
-            on_start(pipeline)
+            if on_start is not None:
+                on_start(pipeline)
             n_before, started_s = pipeline.n_events, time.perf_counter()
             pipeline.run(start)
             seconds = time.perf_counter() - started_s

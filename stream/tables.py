@@ -70,16 +70,16 @@ def facts_table(summary: Record, out: Path) -> Table:
     return table
 
 
-def sparkline(values: Sequence[float]) -> str:
-    """Numbers in [0, 1] as bars, the tallest the largest of them.
+def sparkline(values: Sequence[float], low: float, high: float) -> str:
+    """Numbers as bars, the shortest at `low`, the tallest at `high`.
 
     Examples
     --------
-    >>> sparkline([0.0, 0.1, 0.2, 0.4])
+    >>> sparkline([0.0, 0.1, 0.2, 0.4], low=0.0, high=0.4)
     '▁▃▅█'
     """
-    top = max(values, default=0.0) or 1.0
-    return "".join(_SPARKS[round(value / top * (len(_SPARKS) - 1))] for value in values)
+    scale = (len(_SPARKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_SPARKS[round((value - low) * scale)] for value in values)
 
 
 def size_text(n_bytes: int) -> str:

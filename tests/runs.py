@@ -47,7 +47,7 @@ def run_in(out: Path, config: FreshrankConfig, source: Source, resume: bool = Fa
     """Run a source to its end, or to the crash it holds; checkpoints lie in `out`."""
     folder = config.checkpoint.model_copy(update={"dir": out / "checkpoints"})
     with Checkpoints(folder, config_hash(config)) as checkpoints:
-        pipeline = build_pipeline(config, source, out, checkpoints, lambda batch, done: None)
+        pipeline = build_pipeline(config, source, out, checkpoints)
         with closing(pipeline):
             start = None
             if resume and (found := checkpoints.latest()):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from stream.commands.replay import Watched, run_watched
 from stream.commands.simulate import count_types, write_shop
@@ -49,34 +50,50 @@ def demo(
 ) -> None:
     """Simulate a small shop, learn from its clicks, and show what came of it.
 
-    It takes about a minute and needs nothing. On its eighth day many of the shop's users change
-    their taste; the learner is not told.
+    It takes about a minute and needs nothing. On the ninth of its fourteen days many users change
+    their taste; the learners are not told.
     """
-    from stream.config import FreshrankConfig
     from stream.sources.simulator import SimulatorConfig
 
-    terminal = terminal_of(ctx)
-    _clear(out)
     shop = SimulatorConfig(seed=seed, clicks=_CLICKS, users=1000, items=500)
+    show_demo(terminal_of(ctx), out, shop)
+
+
+def show_demo(
+    terminal: Terminal, out: Path, shop: "SimulatorConfig", config_text: str = _CONFIG_TEXT
+) -> None:
+    """Simulate a shop, replay it under the settings given, and tell what happened."""
+    from stream.config import FreshrankConfig
+
+    _clear(out)
+    terminal.tell(
+        f"Simulating a shop: {shop.users:,} users, {shop.items:,} items, {shop.days} days"
+    )
     paths = write_shop(terminal, shop, out / "events")
     config_path = out / "freshrank.yaml"
-    config_path.write_text(_CONFIG_TEXT, encoding="utf-8")
+    config_path.write_text(config_text, encoding="utf-8")
     config = read_settings(FreshrankConfig, config_path)
+    names = [config.champion, *config.shadows]
+    terminal.tell(
+        f"\nLearning from its clicks, one after the other: {names[0]}, beside it "
+        f"{', '.join(names[1:]) or 'nobody'}"
+    )
     run_out = out / "run"
-    replay = ["replay", str(paths.events), "--config", str(config_path), "--out"]
     job = Watched(
         config=config,
         paths=[str(paths.events)],
         out=run_out,
         resume=False,
         is_quiet=False,
-        resume_args=[*replay, str(run_out), "--resume"],
+        resume_args=[
+            *("replay", str(paths.events), "--config", str(config_path)),
+            *("--out", str(run_out), "--resume"),
+        ],
         n_records=count_types(paths.events).total(),
     )
     run_watched(terminal, job)
-    names = [config.champion, *config.shadows]
     _tell_days(terminal, shop, run_out / "metrics.jsonl", names)
-    _tell_next(terminal, out, [*replay, str(out / "mine"), "--set", "learner.width=128"])
+    _tell_next(terminal, out, paths.events)
 
 
 def _clear(out: Path) -> None:
@@ -104,15 +121,18 @@ def _tell_days(
 ) -> None:
     """Recall of each learner, day by day, and what the change of taste did to the champion's."""
     recalls = {name: _recall_by_day(metrics_path, shop, name) for name in names}
+    seen = [recall for recall_by_day in recalls.values() for recall in recall_by_day.values()]
+    if not seen:
+        return
     table = Table.grid(padding=(0, 2))
     for name, recall_by_day in recalls.items():
         days = list(recall_by_day.values())
-        ends = f"{days[0]:.3f} to {days[-1]:.3f}" if days else "no record"
-        table.add_row(name, sparkline(days), ends, style="bold" if name == names[0] else "")
-    terminal.tell(f"\nRecall, day by day ({len(recalls[names[0]])} days)")
+        bars = sparkline(days, min(seen), max(seen))
+        table.add_row(name, bars, f"{days[0]:.3f} to {days[-1]:.3f}")
+    terminal.tell(f"\nRecall of each day, from day {min(recalls[names[0]])} on")
     terminal.out.print(table)
-    for line in _story(names[0], recalls[names[0]], shop):
-        terminal.tell(line)
+    for sentence in _story(names[0], recalls[names[0]], shop):
+        terminal.out.print(Text(sentence))
 
 
 def _recall_by_day(metrics_path: Path, shop: "SimulatorConfig", name: str) -> dict[int, float]:
@@ -162,11 +182,11 @@ def _story(champion: str, recall_by_day: dict[int, float], shop: "SimulatorConfi
     return told
 
 
-def _tell_next(terminal: Terminal, out: Path, replay: Sequence[str]) -> None:
+def _tell_next(terminal: Terminal, out: Path, events: Path) -> None:
     terminal.tell("\nNext")
     for args in (
         ["inspect", str(out / "run")],
         ["check", str(out / "freshrank.yaml"), "--show"],
-        replay,
+        ["replay", str(events), "-o", str(out / "mine"), "-s", "learner.width=128"],
     ):
         terminal.tell(f"  {shlex.join(['freshrank', *args])}")

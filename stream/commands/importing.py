@@ -3,6 +3,7 @@
 # Heavy imports wait until the command runs: help answers at once.
 # ruff: noqa: PLC0415
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,14 +49,14 @@ def import_log(
     if periods is not None:
         options["periods"] = _numbers(periods)
     counts = import_events(format_name, source, target, **options)
-    by_type = ", ".join(f"{count:,} x {kind}" for kind, count in counts.n_by_type.items())
-    size = size_text(target.stat().st_size)
-    terminal.tell(f"{target}: {counts.n_events:,} events ({by_type}), {size}")
+    by_type = ", ".join(f"{count:,} {kind}" for kind, count in counts.n_by_type.items())
+    terminal.tell(f"{target}, {size_text(target.stat().st_size)}")
+    terminal.tell(f"  {counts.n_events:,} events: {by_type}")
     if counts.n_bad_rows:
         terminal.warn(f"warning: {counts.n_bad_rows:,} rows could not be used; the first:")
         for reason in counts.first_bad_rows:
             terminal.warn(f"  {reason}")
-    terminal.tell(f"try: freshrank replay {target}")
+    terminal.tell(f"try: freshrank replay {shlex.quote(str(target))}")
 
 
 def _numbers(text: str) -> list[int]:

@@ -222,6 +222,7 @@ def _tell(terminal: Terminal, summary: "Summary", champion: str, out: Path) -> N
         terminal.tell("No click was judged: there is nothing to rank the learners by.")
     else:
         terminal.out.print(table)
+        terminal.tell("")
     terminal.out.print(facts_table(summary.record, out))
 
 

@@ -95,9 +95,9 @@ def write_shop(terminal: Terminal, config: "SimulatorConfig", out: Path) -> "Sim
         ) from err
     for path, what in ((paths.events, "events"), (paths.truth, "facts behind them")):
         n_by_type = count_types(path)
-        by_type = ", ".join(f"{count:,} x {kind}" for kind, count in n_by_type.items())
-        size = size_text(path.stat().st_size)
-        terminal.tell(f"{path}: {n_by_type.total():,} {what} ({by_type}), {size}")
+        by_type = ", ".join(f"{count:,} {kind}" for kind, count in n_by_type.most_common())
+        terminal.tell(f"{path}, {size_text(path.stat().st_size)}")
+        terminal.tell(f"  {n_by_type.total():,} {what}: {by_type}")
     return paths
 
 

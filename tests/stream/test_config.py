@@ -45,7 +45,9 @@ def test_what_is_written_out_reads_back_as_the_same(tmp_path):
 
 
 def test_durations_are_written_as_people_write_them():
-    written = read_settings(FreshrankConfig, None, ["checkpoint.every=90000"]).model_dump(mode="json")
+    written = read_settings(FreshrankConfig, None, ["checkpoint.every=90000"]).model_dump(
+        mode="json"
+    )
     assert written["checkpoint"]["every"] == "90s"
 
 
@@ -61,5 +63,5 @@ def test_a_learner_is_champion_or_shadow_once(shadows):
 
 
 def test_an_unknown_learner_is_refused():
-    with pytest.raises(ConfigError, match="champion: .*'transformer'"):
+    with pytest.raises(ConfigError, match=r"champion: .*'transformer'"):
         read_settings(FreshrankConfig, None, ["champion=oracle"])

@@ -89,7 +89,7 @@ def _lists(out: Path, config: object, stream: list[Event]) -> list[dict[str, lis
     folder = config.checkpoint.model_copy(update={"dir": out / "checkpoints", "every": 10**9})
     with Checkpoints(folder, config_hash(config)) as checkpoints:
         source = ListSource(stream, BATCH)
-        pipeline = build_pipeline(config, source, out, checkpoints, lambda batch, done: None)
+        pipeline = build_pipeline(config, source, out, checkpoints)
         watched = WatchedPanel(pipeline)
         object.__setattr__(pipeline.parts, "panel", watched)
         pipeline.run()

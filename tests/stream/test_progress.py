@@ -42,7 +42,10 @@ def plain(clock, n_records=None, quiet=False):
     """A progress that is no terminal's, and what it wrote."""
     written = io.StringIO()
     console = Console(file=written, width=100, quiet=quiet)
-    ratio = (lambda n_done: n_done / n_records) if n_records else (lambda n_done: None)
+
+    def ratio(n_done):
+        return n_done / n_records if n_records else None
+
     return Progress(console, "recall@20", ratio, clock_s=clock), written
 
 
@@ -50,7 +53,7 @@ def live(clock, ratio):
     """A progress on a terminal, and what it wrote."""
     written = io.StringIO()
     console = Console(file=written, width=80, force_terminal=True, force_interactive=True)
-    return Progress(console, "recall@20", lambda n_done: ratio, clock_s=clock), written
+    return Progress(console, "recall@20", lambda _n_done: ratio, clock_s=clock), written
 
 
 def without_codes(text):

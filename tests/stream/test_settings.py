@@ -112,9 +112,7 @@ def test_an_override_without_a_value_is_refused():
 
 def test_an_override_below_a_value_is_refused(path):
     path.write_text("inner: 3\n")
-    assert problems(path, ["inner.events=1"]) == [
-        "--set inner.events=1: inner is no group of keys"
-    ]
+    assert problems(path, ["inner.events=1"]) == ["--set inner.events=1: inner is no group of keys"]
 
 
 def test_an_override_that_is_no_yaml_is_refused():

@@ -108,12 +108,13 @@ def test_a_run_without_events_or_checkpoint_has_facts_too():
     assert "checkpoint" not in text
 
 
-@given(st.lists(st.floats(0, 1), max_size=40))
-def test_a_sparkline_has_a_bar_for_each_value_and_the_tallest_for_the_largest(values):
-    line = sparkline(values)
-    assert len(line) == len(values)
-    if any(values):
-        assert line[values.index(max(values))] == "█"
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_a_sparkline_orders_its_bars_as_their_values(values):
+    line = sparkline(values, min(values), max(values))
+    by_value = [bar for _, bar in sorted(zip(values, line, strict=True))]
+    assert by_value == sorted(line)
+    assert by_value[0] == "▁"
+    assert by_value[-1] == ("█" if max(values) > min(values) else "▁")
 
 
 def test_sizes_round_up_to_the_next_unit():

@@ -1,0 +1,222 @@
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stream import cli
+
+# Fast to learn; everything else is as it is by default.
+FAST = ["--set", "champion=item_knn", "--set", "shadows=[popularity]", "--set", "threads=1"]
+FRESHRANK = [sys.executable, "-c", "from stream.cli import main; main()"]
+DAY_MS = 86_400_000
+
+
+def call(capsys, *args):
+    status = cli.run(args)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def clicks(n_clicks, **changes):
+    """Clicks a minute apart; everybody walks through the same ten items."""
+    for n in range(n_clicks):
+        yield {"user": f"u{n % 7}", "item": f"i{n // 7 % 10}", "ts": n * 60_000} | changes
+
+
+def write(path, records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return str(path)
+
+
+@pytest.fixture
+def events(tmp_path):
+    return write(tmp_path / "events.jsonl", clicks(2000))
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "run"
+
+
+def test_a_replay_prints_a_summary_and_where_it_lies(events, out, capsys):
+    status, printed, err = call(capsys, "replay", events, "--out", str(out), *FAST)
+    assert (status, err) == (0, "")
+    assert re.search(r"item_knn +0\.\d{3}", printed)
+    assert re.search(r"popularity .*[+-]0\.\d{3} \[", printed)
+    assert re.search(r"events +2,000 in ", printed)
+    assert str(out) in printed.replace("\n", "")
+    assert json.loads((out / "summary.json").read_text())["events"] == 2000
+
+
+def test_quiet_prints_nothing_and_writes_the_same(events, out, tmp_path, capsys):
+    assert call(capsys, "replay", events, "--out", str(out), "-q", *FAST) == (0, "", "")
+    call(capsys, "replay", events, "--out", str(tmp_path / "loud"), *FAST)
+    loud = (tmp_path / "loud" / "metrics.jsonl").read_bytes()
+    assert (out / "metrics.jsonl").read_bytes() == loud
+
+
+def test_dead_letters_are_counted_by_reason(events, out, tmp_path, capsys):
+    bad = write(tmp_path / "bad.jsonl", [*clicks(5), *clicks(3, ts=None), *clicks(2, user="")])
+    status, printed, _ = call(capsys, "replay", bad, "--out", str(out), *FAST)
+    assert status == 0
+    assert "5 in " in printed
+    assert re.search(r"3 x Expected .*\$\.ts", printed)
+    assert re.search(r"2 x Expected .*\$\.user", printed)
+
+
+def test_columns_times_and_limit_are_settings_of_the_source(out, tmp_path, capsys):
+    table = tmp_path / "log.csv"
+    rows = [f"{n % 3},{n % 5},{n * DAY_MS}" for n in range(30)]
+    table.write_text("\n".join(["visitorid,itemid,timestamp", *rows]) + "\n")
+    status, _, err = call(
+        capsys,
+        *["replay", str(table), "--map", "user=visitorid,item=itemid,ts=timestamp"],
+        *["--from", "1970-01-06", "--until", str(20 * DAY_MS), "--limit", "12"],
+        *["--out", str(out), "-q", *FAST],
+    )
+    assert (status, err) == (0, "")
+    assert json.loads((out / "summary.json").read_text())["events"] == 12
+    checked = cli.run(["check", str(out / "config.yaml"), "--show"])
+    shown = capsys.readouterr().out
+    assert checked == 0
+    assert f"from_ms: {5 * DAY_MS}" in shown
+    assert f"until_ms: {20 * DAY_MS}" in shown
+    assert "limit: 12" in shown
+    assert "user: visitorid" in shown
+
+
+def test_options_win_over_the_configuration(events, out, tmp_path, capsys):
+    config = tmp_path / "freshrank.yaml"
+    config.write_text("source: {limit: 500, map: {item: item}}\nchampion: counting\nshadows: []\n")
+    args = ["replay", events, "-c", str(config), "--limit", "300", "--out", str(out), "-q"]
+    assert call(capsys, *args) == (0, "", "")
+    assert json.loads((out / "summary.json").read_text())["records"] == 300
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--map", "user"], "--map user: expected FIELD=COLUMN"),
+        (["--map", "usr=visitorid"], "'usr' is no event field"),
+        (["--from", "yesterday"], "--from yesterday: expected ISO 8601"),
+        (["--until", "-1"], "--until -1: expected ISO 8601"),
+        (["--speed", "0"], "--speed 0: expected a number above 0"),
+        (["--speed", "nan"], "--speed nan: expected a number above 0"),
+        (["--set", "learner.widht=8"], "learner.widht: unknown key; did you mean 'width'?"),
+        (["--set", "batch.events"], "expected key=value"),
+        (["--resume"], "holds no run to resume"),
+    ],
+)
+def test_wrong_settings_end_with_status_2_and_a_reason(args, expected, events, out, capsys):
+    status, printed, err = call(capsys, "replay", events, "--out", str(out), *FAST, *args)
+    assert (status, printed) == (2, "")
+    assert err.startswith("error: ")
+    assert expected in err
+    assert not (out / "config.yaml").exists()
+
+
+def test_two_wrong_settings_are_two_errors(events, out, capsys):
+    wrong = ["--set", "batch.evnets=1", "--set", "learner.width=none"]
+    _, _, err = call(capsys, "replay", events, "--out", str(out), *wrong)
+    assert [line.split()[0] for line in err.splitlines()] == ["error:", "error:"]
+
+
+def test_a_run_is_not_written_over(events, out, capsys):
+    args = ["replay", events, "--out", str(out), "-q", *FAST]
+    assert cli.run(args) == 0
+    before = (out / "metrics.jsonl").read_bytes()
+    status, _, err = call(capsys, *args)
+    assert status == 2
+    assert "holds a run already; add --resume" in err
+    assert (out / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_failed_run_ends_with_status_1(events, out, tmp_path, capsys):
+    args = ["replay", events, "--out", str(out), "-q", *FAST]
+    assert cli.run([*args, "--limit", "500"]) == 0
+    write(tmp_path / "events.jsonl", clicks(2000, user="another"))
+    status, _, err = call(capsys, *args, "--resume")
+    assert status == 1
+    assert "is not the file that the checkpoint was reading" in err
+
+
+def test_a_limited_run_that_is_resumed_equals_an_unbroken_one(events, out, tmp_path, capsys):
+    whole = tmp_path / "whole"
+    assert cli.run(["replay", events, "--out", str(whole), "-q", *FAST]) == 0
+    args = ["replay", events, "--out", str(out), *FAST]
+    assert cli.run([*args, "-q", "--limit", "1024"]) == 0
+    status, _, err = call(capsys, *args, "--resume")
+    assert (status, err) == (0, "resuming after 1,024 events\n")
+    assert (out / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+
+
+def test_a_replay_without_a_click_says_so(out, tmp_path, capsys):
+    items = [{"type": "item", "item": "i1", "ts": 1}]
+    status, printed, _ = call(
+        capsys, "replay", write(tmp_path / "items.jsonl", items), "--out", str(out), *FAST
+    )
+    assert status == 0
+    assert "No click was judged" in printed
+
+
+def start(args, **options):
+    return subprocess.Popen(
+        [*FRESHRANK, *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        **options,
+    )
+
+
+def wait_until_it_runs(process, out):
+    """The settings are written after the handlers are set, and before the first event."""
+    end_s = time.monotonic() + 120
+    while not (out / "config.yaml").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_run_that_can_be_resumed(number, status, events, out, tmp_path):
+    # An event a minute: unpaced it is over at once, paced it takes 40 s.
+    args = ["replay", events, "--out", str(out), *FAST, "--set", "batch.events=16"]
+    process = start([*args, "--speed", "3000"])
+    wait_until_it_runs(process, out)
+    process.send_signal(number)
+    printed, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    assert json.loads((out / "summary.json").read_text())["events"] < 2000
+    assert "events " in printed
+    *_, last = err.splitlines()
+    told, _, command = last.partition("go on with: ")
+    assert told == "stopped; "
+    program, *resume_args = shlex.split(command)
+    assert program == "freshrank"
+
+    free = [arg for arg in resume_args if arg not in ("--speed", "3000")]
+    assert cli.run([*free, "-q"]) == 0
+    whole = tmp_path / "whole"
+    assert cli.run(["replay", events, "--out", str(whole), "-q", *args[4:]]) == 0
+    assert (out / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.slow
+def test_ctrl_c_does_not_wait_for_the_next_event(out, tmp_path):
+    far_apart = [*clicks(16), *clicks(16, ts=30 * DAY_MS)]
+    events = write(tmp_path / "far.jsonl", far_apart)
+    paced = ["--speed", "1", "--set", "batch.events=16"]
+    process = start(["replay", events, "--out", str(out), *FAST, *paced])
+    wait_until_it_runs(process, out)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
