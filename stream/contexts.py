@@ -3,15 +3,29 @@
 # B clicks of the batch, C distinct contexts, T history length, E entries of all timelines
 """
 
+import json
+from dataclasses import replace
+from itertools import compress
+
 import numpy as np
 
 from stream.catalogue import Catalogue
 from stream.events import Forget, Item
 from stream.histories import Histories
 from stream.id_hash import hash64
-from stream.protocols import Batch, Changes, Contexts, Int32s, Int64s, Queries, Ragged
+from stream.protocols import (
+    Batch,
+    Changes,
+    Clicks,
+    Contexts,
+    DeadLetter,
+    Int32s,
+    Int64s,
+    Queries,
+    Ragged,
+)
 from stream.sequences import ragged_indices
-from stream.timelines import is_live, pack_items, rows_of
+from stream.timelines import Timelines, is_live, pack_items, rows_of
 
 
 class ContextBuilder:
@@ -42,6 +56,32 @@ class ContextBuilder:
         self._history_items = history_items
         self._k = k
         self._exclude_seen = exclude_seen
+        self._merged: tuple[Batch, Timelines] | None = None
+
+    def without_repeats(self, batch: Batch) -> Batch:
+        """The batch without clicks that came before: same user, same item, same instant.
+
+        A click delivered twice is no second piece of evidence: it becomes a dead letter. Looked
+        for in the batch and in the kept history of its user.
+        """
+        is_repeat_B = self._merged_with(batch).repeats()
+        if not is_repeat_B.any():
+            return batch
+        clicks = batch.clicks
+        letters = tuple(_repeat(clicks, b) for b in np.flatnonzero(is_repeat_B).tolist())
+        kept = ~is_repeat_B
+        sessions, origins = clicks.session_B, clicks.origin_B
+        return replace(
+            batch,
+            clicks=Clicks(
+                user_B=list(compress(clicks.user_B, kept)),
+                item_B=list(compress(clicks.item_B, kept)),
+                ts_B=clicks.ts_B[kept],
+                session_B=None if sessions is None else list(compress(sessions, kept)),
+                origin_B=None if origins is None else list(compress(origins, kept)),
+            ),
+            dead_letters=batch.dead_letters + letters,
+        )
 
     def prepare(self, batch: Batch) -> Queries:
         """What is asked at each click: everything known strictly before its event time.
@@ -49,8 +89,7 @@ class ContextBuilder:
         A user's own earlier clicks of the batch extend the context, if their items were admitted
         when the batch began; nothing else moves within a batch.
         """
-        item_B = self._packed_items(batch)
-        _, timelines = self._histories.merged_with(batch.clicks, item_B)
+        timelines = self._merged_with(batch)
         live_E = is_live(timelines.item_E, self._catalogue.generation_V)
         until_E = np.concatenate([[0], np.cumsum(live_E)])  # live entries before each entry
         # contexts end before the click: predict must not see its own label, nor one as late.
@@ -79,6 +118,7 @@ class ContextBuilder:
     def advance(self, batch: Batch) -> Changes:
         """Move catalogue and histories past the batch, and say what changed."""
         upserts = [event for event in batch.others if isinstance(event, Item)]
+        self._merged = None
         recycled_R = self._catalogue.admit(batch.clicks.item_B, upserts)
         users_G, timelines = self._histories.merged_with(batch.clicks, self._packed_items(batch))
         self._histories.advance(users_G, timelines, self._catalogue.generation_V)
@@ -91,9 +131,17 @@ class ContextBuilder:
             forgotten_F=np.array([hash64(user) for user in forgotten], np.int64),
         )
 
+    def _merged_with(self, batch: Batch) -> Timelines:
+        """The timelines of a batch; kept until it is advanced past, since nothing moves before."""
+        if self._merged is None or self._merged[0] is not batch:
+            _, timelines = self._histories.merged_with(batch.clicks, self._packed_items(batch))
+            self._merged = (batch, timelines)
+        return self._merged[1]
+
     def _packed_items(self, batch: Batch) -> Int64s:
-        rows_B = self._catalogue.rows(batch.clicks.item_B)
-        return pack_items(rows_B, self._catalogue.generation_V)
+        item_ids = batch.clicks.item_B
+        rows_B = self._catalogue.rows(item_ids)
+        return pack_items(item_ids, rows_B, self._catalogue.generation_V)
 
     def _contexts(self, rows_E: Int32s, start_C: Int64s, end_C: Int64s) -> Contexts:
         """Cut contexts out of live entries: the last T of start_C .. end_C, and all as seen."""
@@ -107,3 +155,12 @@ class ContextBuilder:
             starts = np.concatenate([[0], np.cumsum(end_C - start_C)])
             seen = Ragged(starts, rows_E[ragged_indices(start_C, end_C - start_C)])
         return Contexts(history_CT, length_C.astype(np.int32), seen)
+
+
+def _repeat(clicks: Clicks, b: int) -> DeadLetter:
+    user, item, ts = clicks.user_B[b], clicks.item_B[b], int(clicks.ts_B[b])
+    return DeadLetter(
+        origin=clicks.origin_B[b] if clicks.origin_B is not None else "unknown",
+        reason="repeated: this user clicked this item at this very instant before",
+        raw=json.dumps({"type": "click", "user": user, "item": item, "ts": ts}).encode(),
+    )

@@ -48,7 +48,8 @@ class Pipeline:
         """Read the source to its end, or until `stop`, and commit what was done."""
         parts = self.parts
         end = self._saved_end = start
-        for batch in parts.source.batches(start, self._next_seq, self._watermark_ms):
+        for arrived in parts.source.batches(start, self._next_seq, self._watermark_ms):
+            batch = parts.contexts.without_repeats(arrived)  # delivered twice is clicked once
             queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
             predictions = parts.panel.predict(queries)  # weights as before the batch
             outcomes = parts.joiner.join(batch, queries, predictions)

@@ -168,7 +168,7 @@ class Progress:
         bar = ProgressBar(total=1, completed=ratio or 0, width=_BAR_CHARS, pulse=ratio is None)
         first = Table.grid(padding=(0, 1))
         left = f"{_left_text(standing.left_s)} left" if standing.left_s is not None else ""
-        first.add_row("replay", bar, "" if ratio is None else f"{ratio:4.0%}", left)
+        first.add_row("replay", bar, "" if ratio is None else f"{ratio:.0%} read", left)
         second = ", ".join(_facts(standing))
         if self._is_stopping:
             second = "stopping after this batch; Ctrl-C again to abort at once"

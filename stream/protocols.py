@@ -52,13 +52,15 @@ class DeadLetter:
 class Clicks:
     """Clicks of a batch, ordered by event time; equal times keep their order of arrival.
 
-    `session_B` is None where no click of the batch names its session.
+    `session_B` is None where no click of the batch names its session. `origin_B` says where each
+    came from (`file:line`), None where the source cannot tell.
     """
 
     user_B: list[str]
     item_B: list[str]
     ts_B: Int64s
     session_B: list[str | None] | None = None
+    origin_B: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.user_B)

@@ -6,15 +6,13 @@ The merged run is what a batch's contexts are cut from, and what the histories b
 both are built from it once, on columns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from stream.protocols import Bools, Int32s, Int64s
 from stream.sequences import ragged_indices
-
-NOT_ADMITTED = -1
-"""The item of an entry that has no row yet."""
 
 NO_LABEL = 0
 """The session label of a click that does not name its session."""
@@ -24,12 +22,24 @@ _TS_BITS = 43
 _ROW_MASK = 0xFFFFFFFF
 
 
-def pack_items(rows_N: Int32s, generation_V: Int32s) -> Int64s:
-    """`generation << 32 | row` of each row, and -1 of -1."""
-    if not len(generation_V):
-        return np.full(len(rows_N), NOT_ADMITTED, np.int64)
-    packed = (generation_V[rows_N].astype(np.int64) << 32) | rows_N
-    return np.where(rows_N >= 0, packed, NOT_ADMITTED)
+def pack_items(item_ids: Sequence[str], rows_N: Int32s, generation_V: Int32s) -> Int64s:
+    """`generation << 32 | row` of each item; items without a row get negative numbers of their own.
+
+    Parameters
+    ----------
+    item_ids : sequence of str, length N
+    rows_N : int array
+        Their rows, -1 where they have none.
+    generation_V : int array
+        How often each row was recycled.
+    """
+    packed_N = np.full(len(rows_N), -1, np.int64)
+    known_N = rows_N >= 0
+    packed_N[known_N] = generation_V[rows_N[known_N]].astype(np.int64) << 32 | rows_N[known_N]
+    number_of: dict[str, int] = {}
+    for place in np.flatnonzero(~known_N).tolist():
+        packed_N[place] = -1 - number_of.setdefault(item_ids[place], len(number_of))
+    return packed_N
 
 
 def rows_of(item_E: Int64s) -> Int32s:
@@ -91,6 +101,17 @@ class Timelines:
         group_E = np.repeat(np.arange(n_groups), np.diff(self.starts_G))
         at_E = (group_E << _TS_BITS) | self.ts_E
         return np.searchsorted(at_E, (self.group_B << _TS_BITS) | ts_B, side="left")
+
+    def repeats(self) -> Bools:
+        """For each click, whether its user has clicked the same item at the same instant before."""
+        n_equal_B = self.slot_B - self.before(self.ts_E[self.slot_B])
+        is_repeat_B = np.zeros(len(self.slot_B), np.bool_)
+        # Entries of one instant stand side by side: look back one by one, over the longest run.
+        for back in range(1, int(n_equal_B.max(initial=0)) + 1):
+            place_B = np.maximum(self.slot_B - back, 0)
+            is_same_B = self.item_E[place_B] == self.item_E[self.slot_B]
+            is_repeat_B |= is_same_B & (n_equal_B >= back)
+        return is_repeat_B
 
     def session_starts(self) -> Int64s:
         """For each entry, the first entry of its session."""

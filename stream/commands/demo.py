@@ -75,8 +75,7 @@ def show_demo(
     config = read_settings(FreshrankConfig, config_path)
     names = [config.champion, *config.shadows]
     terminal.tell(
-        f"\nLearning from its clicks, one after the other: {names[0]}, beside it "
-        f"{', '.join(names[1:]) or 'nobody'}"
+        f"\nLearning click by click: {names[0]}, beside {', '.join(names[1:]) or 'nobody'}"
     )
     run_out = out / "run"
     job = Watched(

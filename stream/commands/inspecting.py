@@ -113,6 +113,7 @@ def _tell(terminal: Terminal, path: Path, found: "Inspection") -> None:
         facts.add_row(name, Text(value, overflow="fold") if isinstance(value, str) else value)
     terminal.out.print(facts)
     if found.arrays:
+        terminal.tell("")
         terminal.out.print(_arrays_table(found))
 
 
@@ -121,7 +122,7 @@ def _cursor_text(name: str, cursor: dict[str, int | str]) -> str:
 
 
 def _arrays_table(found: "Inspection") -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("array", overflow="fold")
     table.add_column("dtype", no_wrap=True)
     table.add_column("shape", justify="right", no_wrap=True)

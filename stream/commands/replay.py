@@ -234,4 +234,4 @@ def _resume_args(args: Sequence[str]) -> list[str]:
 def _how_to_resume(job: Watched) -> str:
     if STDIN in job.paths:
         return "stopped; a replay of standard input cannot be resumed"
-    return f"stopped; go on with: {shlex.join(['freshrank', *job.resume_args])}"
+    return f"stopped; go on with:\n  {shlex.join(['freshrank', *job.resume_args])}"

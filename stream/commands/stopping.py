@@ -9,6 +9,16 @@ from typing import Any, Protocol
 
 # How soon a paced replay notices a signal while it waits for the next event.
 _NAP_S = 0.1
+_SHOW_CURSOR = "\x1b[?25h\n"
+
+
+def leave_at_once(status: int) -> None:
+    """End the process in the middle of whatever it does."""
+    is_terminal = os.isatty(2)
+    text = "aborted; --resume goes on from the newest checkpoint\n"
+    # Not through sys.stderr: the signal may have come in the middle of a write to it.
+    os.write(2, f"{_SHOW_CURSOR if is_terminal else ''}{text}".encode())
+    os._exit(status)
 
 
 class Stoppable(Protocol):
@@ -32,7 +42,9 @@ class StopSignals:
     """
 
     def __init__(
-        self, on_stop: Callable[[], None] = lambda: None, abort: Callable[[int], Any] = os._exit
+        self,
+        on_stop: Callable[[], None] = lambda: None,
+        abort: Callable[[int], Any] = leave_at_once,
     ) -> None:
         self._on_stop = on_stop
         self._abort = abort

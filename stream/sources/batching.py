@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -87,9 +88,11 @@ def to_batch(
     entries, ts_N = _without_far_future(records, paths, watermark_ms, max_ahead_ms)
     letters = tuple(entry for entry in entries if isinstance(entry, DeadLetter))
     events = cast("list[Event]", entries)
+    origins = _origins(records, paths)
     if letters:
-        events = [entry for entry in entries if not isinstance(entry, DeadLetter)]
-    clicks, others = to_columns(events)
+        is_good_N = [not isinstance(entry, DeadLetter) for entry in entries]
+        events, origins = list(compress(events, is_good_N)), list(compress(origins, is_good_N))
+    clicks, others = to_columns(events, origins)
     return Batch(
         seq=seq,
         n_records=len(entries),
@@ -99,6 +102,11 @@ def to_batch(
         watermark_ms=max(watermark_ms, int(ts_N.max(initial=0))),
         end=end,
     )
+
+
+def _origins(records: Records, paths: Sequence[str]) -> list[str]:
+    pairs = zip(records.file_N.tolist(), records.number_N.tolist(), strict=True)
+    return [f"{paths[file]}:{number}" for file, number in pairs]
 
 
 def _without_far_future(

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -153,6 +155,39 @@ def test_users_over_the_cap_are_forgotten_stalest_first():
         builder.advance(batch_of([(user, item, seq)]))
     queries = builder.prepare(batch_of([("ann", "a", 9), ("bob", "a", 9), ("eve", "b", 9)]))
     assert [len(history) for history in histories_asked(queries)] == [2, 0, 1]
+
+
+def test_a_click_delivered_again_is_a_dead_letter_not_a_query():
+    _, builder = builder_of()
+    builder.advance(batch_of([("ann", "a", 1), ("ann", "b", 2)]))
+    again = [
+        ("ann", "b", 2),
+        ("ann", "a", 2),
+        ("bob", "b", 2),
+        ("ann", "new", 3),
+        ("ann", "new", 3),
+    ]
+    batch = builder.without_repeats(batch_of(again))
+    assert list(zip(batch.clicks.user_B, batch.clicks.item_B, strict=True)) == [
+        ("ann", "a"),
+        ("bob", "b"),
+        ("ann", "new"),
+    ]
+    assert [json.loads(letter.raw)["item"] for letter in batch.dead_letters] == ["b", "new"]
+    assert batch.n_records == 5
+
+
+@given(CLICKS, st.integers(1, 9))
+def test_of_equal_clicks_exactly_one_stays(clicks, size):
+    _, builder = builder_of(history_items=100)
+    kept = []
+    for arrived in cut(clicks, size):
+        batch = builder.without_repeats(arrived)
+        kept += zip(
+            batch.clicks.user_B, batch.clicks.item_B, batch.clicks.ts_B.tolist(), strict=True
+        )
+        builder.advance(batch)
+    assert sorted(kept) == sorted(set(clicks))
 
 
 def test_an_empty_batch_asks_nothing():

@@ -197,9 +197,8 @@ def test_a_signal_leaves_a_run_that_can_be_resumed(number, status, events, out, 
     assert process.returncode == status, err
     assert json.loads((out / "summary.json").read_text())["events"] < 2000
     assert "events " in printed
-    *_, last = err.splitlines()
-    told, _, command = last.partition("go on with: ")
-    assert told == "stopped; "
+    *_, told, command = err.splitlines()
+    assert told == "stopped; go on with:"
     program, *resume_args = shlex.split(command)
     assert program == "freshrank"
 
@@ -208,6 +207,22 @@ def test_a_signal_leaves_a_run_that_can_be_resumed(number, status, events, out, 
     whole = tmp_path / "whole"
     assert cli.run(["replay", events, "--out", str(whole), "-q", *args[4:]]) == 0
     assert (out / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+
+
+@pytest.mark.slow
+def test_ctrl_c_again_aborts_what_cannot_end(out):
+    # Standard input that stays open and silent: the batch in hand never ends.
+    process = start(["replay", "-", "--out", str(out), *FAST], stdin=subprocess.PIPE)
+    wait_until_it_runs(process, out)
+    n_signals = 0
+    while process.poll() is None and n_signals < 100:
+        process.send_signal(signal.SIGINT)
+        n_signals += 1
+        time.sleep(0.2)
+    _, err = process.communicate(timeout=60)
+    assert n_signals >= 2
+    assert process.returncode == 130
+    assert err == "aborted; --resume goes on from the newest checkpoint\n"
 
 
 @pytest.mark.slow

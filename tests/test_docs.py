@@ -1,0 +1,63 @@
+"""What the documents say is so."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stream.config import FreshrankConfig
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^(?:zcat \S+ \| )?(freshrank .+?)(?:\s+#.*)?$", README, re.MULTILINE)
+
+
+def test_the_readme_lists_every_module_with_its_own_first_line():
+    listed = dict(re.findall(r"^\| `((?:stream|learners|evaluators)/\S+)` \| (.+) \|$", README, re.M))
+    modules = {
+        str(path.relative_to(ROOT)): _first_line(path)
+        for package in ("stream", "learners", "evaluators")
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert listed == modules
+
+
+def test_the_settings_in_the_readme_are_valid_and_the_defaults():
+    block = re.search(r"```yaml\n(.+?)```", README, re.DOTALL)
+    assert block is not None
+    settings = yaml.safe_load(block[1])
+    shown = FreshrankConfig.model_validate(settings)
+    as_default = FreshrankConfig.model_validate(settings | {"ranking": {}})
+    assert shown.ranking.exclude_seen
+    assert as_default == FreshrankConfig()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_in_the_readme_is_one_that_exists(command):
+    from typer.main import get_command  # noqa: PLC0415 - only this test asks for the parser
+
+    from stream.cli import app  # noqa: PLC0415
+
+    _, name, *arguments = shlex.split(command)
+    group = get_command(app)
+    if name.startswith("--"):
+        assert name in {option for found in group.params for option in found.opts} | {
+            "--install-completion"
+        }
+        return
+    found = group.commands[name]  # type: ignore[attr-defined]
+    known = {option for parameter in found.params for option in parameter.opts}
+    assert {word for word in arguments if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.yaml")), ids=lambda p: p.name)
+def test_each_shipped_configuration_is_valid(path):
+    FreshrankConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[0]
