@@ -59,12 +59,12 @@ class Scorer(nn.Module):
 
     def states(self, history_CT: Tensor) -> Tensor:
         """State after 0 .. T clicks of each history; int64 rows in, -1 behind them; (C, S, D)."""
-        unit_VD = self.items.units()
-        input_CSD = functional.normalize(self.start_D, dim=-1).expand(len(history_CT), 1, -1)
-        if history_CT.shape[1] and len(unit_VD):
+        input_CSD = self.start_D.expand(len(history_CT), 1, -1)
+        if history_CT.shape[1] and self.items.n_items:
             # Padding takes row 0's vector: it stands behind every state that is read.
-            clicked_CTD = functional.embedding(history_CT.clamp(min=0), unit_VD)
+            clicked_CTD = functional.embedding(history_CT.clamp(min=0), self.items.vector_VD)
             input_CSD = torch.cat([input_CSD, clicked_CTD], dim=1)
+        input_CSD = functional.normalize(input_CSD, dim=-1)
         input_CSD = self.dropout(input_CSD)
         ordered_CSD = self.backbone(inputs_embeds=input_CSD, use_cache=False).last_hidden_state
         mean_CSD = functional.normalize(input_CSD.cumsum(dim=1), dim=-1)

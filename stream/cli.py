@@ -42,9 +42,9 @@ def run(args: Sequence[str]) -> int:
 
     Examples
     --------
-    >>> run(["--version"]) == 0
+    >>> run(["--version"])
     freshrank ...
-    True
+    0
     """
     terminal = Terminal(out=Console(), err=Console(stderr=True), args=tuple(args))
     try:

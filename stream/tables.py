@@ -36,7 +36,7 @@ def ranking_table(summary: Record, champion: str) -> Table | None:
         pad_edge=False,
         padding=(0, 1, 0, 0),
         show_edge=False,
-        title=f"Top {k} of all items, each click judged before it was learned",
+        title=f"Top {k}, each click judged before it is learned",
         title_justify="left",
         title_style="bold",
         caption=_caption(samples, k) if summary["shadows"] else None,

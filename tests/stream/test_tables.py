@@ -51,7 +51,7 @@ def rows(text):
 
 def test_champion_and_shadows_stand_side_by_side_at_the_largest_k():
     text = shown(ranking_table(summary(), "transformer"))
-    assert text.startswith("Top 20 of all items")
+    assert text.startswith("Top 20, each click")
     assert rows(text)["transformer"] == ["0.250", "0.350"] * 3
     assert rows(text)["popularity"] == ["0.100", "0.200"] * 3 + ["+0.150", "[+0.130,", "+0.170]"]
     assert rows(text)["item_knn"][-3:] == ["-0.050", "[-0.070,", "-0.030]"]

@@ -156,6 +156,19 @@ def test_a_limited_run_that_is_resumed_equals_an_unbroken_one(events, out, tmp_p
     assert (out / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
 
 
+def test_a_quiet_run_is_resumed_quietly(events, out, capsys):
+    args = ["replay", events, "--out", str(out), "-q", *FAST]
+    assert call(capsys, *args, "--limit", "256") == (0, "", "")
+    assert call(capsys, *args, "--resume") == (0, "", "")
+
+
+def test_a_time_of_zero_is_a_time(events, out, capsys):
+    args = ["replay", events, "--out", str(out), *FAST, "--until", "1970-01-01"]
+    status, printed, _ = call(capsys, *args)
+    assert status == 0
+    assert re.search(r"events +0 in ", printed)
+
+
 def test_a_replay_without_a_click_says_so(out, tmp_path, capsys):
     items = [{"type": "item", "item": "i1", "ts": 1}]
     status, printed, _ = call(
