@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Threads that wait do not spin: the machine may be shared.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: help install demo test check format lint types layers unit acceptance benchmarks clean
 
@@ -44,9 +46,9 @@ acceptance: install  ## every seed of every fault, and the long benchmarks: hour
 	$(MAKE) benchmarks
 
 benchmarks: install  ## print every figure of benchmarks/RESULTS.md: hours
-	$(BIN)/python benchmarks/replay.py
-	$(BIN)/python benchmarks/ml100k.py
-	$(BIN)/python benchmarks/diginetica.py
+	$(BIN)/python -m benchmarks.replay
+	$(BIN)/python -m benchmarks.ml100k
+	$(BIN)/python -m benchmarks.diginetica
 
 clean:  ## remove the environment and the demo
 	rm -rf $(VENV) demo

@@ -7,7 +7,7 @@ Then the week is streamed: each click is predicted, then learned. Recall@20 and 
 each the mean over all predictions of a week, and the plain mean of the weeks. Settings were
 chosen on weeks 0 .. 3.
 
-    python benchmarks/diginetica.py [--periods 16] [--set key=value ...]
+    python -m benchmarks.diginetica [--periods 16] [--set key=value ...]
 """
 
 import argparse

@@ -4,7 +4,7 @@ All 100,000 ratings as clicks, in order of time, equal times in the file's order
 predicted before it is learned, among all movies known by then, seen ones excluded; a context
 holds only what is strictly earlier. Every learner answers the same queries in the same run.
 
-    python benchmarks/ml100k.py [--set key=value ...]
+    python -m benchmarks.ml100k [--set key=value ...]
 """
 
 import argparse

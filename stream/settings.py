@@ -28,14 +28,16 @@ def read_settings(model: type[ModelT], path: Path | None, overrides: Sequence[st
         If the file cannot be read, is no YAML mapping, or a key or value is not valid.
     """
     values = _read_yaml(path) if path else {}
-    where = str(path) if path else "--set"
     for override in overrides:
         _apply(values, override)
     try:
         return model.model_validate(values)
     except ValidationError as err:
-        lines = [_explain(model, problem) for problem in err.errors()]
-        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from err
+        lines = [
+            f"{_origin(problem['loc'], path, overrides)}: {_explain(model, problem)}"
+            for problem in err.errors()
+        ]
+        raise ConfigError("\n".join(lines)) from err
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -76,6 +78,16 @@ def _apply(values: dict[str, Any], override: str) -> None:
     values[last] = value
 
 
+def _origin(loc: tuple[Any, ...], path: Path | None, overrides: Sequence[str]) -> str:
+    """Where the value at `loc` was set."""
+    key = ".".join(str(part) for part in loc)
+    for override in reversed(overrides):
+        name = override.partition("=")[0]
+        if f"{key}.".startswith(f"{name}.") or f"{name}.".startswith(f"{key}."):
+            return "--set"
+    return str(path) if path else "settings"
+
+
 def _explain(model: type[BaseModel], problem: Any) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
@@ -85,9 +97,11 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
         return f"{path}: unknown key; {hint}"
     came = problem.get("input")
-    shown = repr(came) if not isinstance(came, dict) else "a group of keys"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return f"{path}: {message[0].lower()}{message[1:]} (got {shown[:80]})"
+    message = problem["msg"].removeprefix("Value error, ")
+    told = f"{message[0].lower()}{message[1:]}"
+    if isinstance(came, dict):  # a rule over several keys: what came is in the message
+        return f"{path}: {told}" if path else told
+    return f"{path}: {told} (got {repr(came)[:80]})"
 
 
 def _model_at(model: type[BaseModel], loc: tuple[Any, ...]) -> type[BaseModel] | None:

@@ -1,6 +1,7 @@
 """Whole runs on small streams, for tests of what a run promises."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
-from stream.pipeline import Pipeline
+from stream.pipeline import OnBatch, Pipeline
 from stream.protocols import Source
 from stream.sources.shop import SimulatorConfig
 from stream.sources.simulator import simulate
@@ -43,17 +44,32 @@ def write_shop(path: Path, n_clicks: int, seed: int = 0) -> Path:
     return path
 
 
-def run_in(out: Path, config: FreshrankConfig, source: Source, resume: bool = False) -> Pipeline:
-    """Run a source to its end, or to the crash it holds; checkpoints lie in `out`."""
+@contextmanager
+def pipeline_in(
+    out: Path, config: FreshrankConfig, source: Source, on_batch: OnBatch | None = None
+) -> Iterator[tuple[Pipeline, Checkpoints]]:
+    """A pipeline whose outputs and checkpoints lie in `out`."""
     folder = config.checkpoint.model_copy(update={"dir": out / "checkpoints"})
     with Checkpoints(folder, config_hash(config)) as checkpoints:
-        pipeline = build_pipeline(config, source, out, checkpoints)
+        pipeline = build_pipeline(config, source, out, checkpoints, on_batch)
         with closing(pipeline):
-            start = None
-            if resume and (found := checkpoints.latest()):
-                pipeline.load_state_dict(found.state)
-                start = found.manifest.position
-            pipeline.run(start)
+            yield pipeline, checkpoints
+
+
+def run_in(
+    out: Path,
+    config: FreshrankConfig,
+    source: Source,
+    resume: bool = False,
+    on_batch: OnBatch | None = None,
+) -> Pipeline:
+    """Run a source to its end, or to the crash it holds."""
+    with pipeline_in(out, config, source, on_batch) as (pipeline, checkpoints):
+        start = None
+        if resume and (found := checkpoints.latest()):
+            pipeline.load_state_dict(found.state)
+            start = found.manifest.position
+        pipeline.run(start)
     return pipeline
 
 

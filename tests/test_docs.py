@@ -16,7 +16,9 @@ COMMANDS = re.findall(r"^(?:zcat \S+ \| )?(freshrank .+?)(?:\s+#.*)?$", README, 
 
 
 def test_the_readme_lists_every_module_with_its_own_first_line():
-    listed = dict(re.findall(r"^\| `((?:stream|learners|evaluators)/\S+)` \| (.+) \|$", README, re.M))
+    listed = dict(
+        re.findall(r"^\| `((?:stream|learners|evaluators)/\S+)` \| (.+) \|$", README, re.MULTILINE)
+    )
     modules = {
         str(path.relative_to(ROOT)): _first_line(path)
         for package in ("stream", "learners", "evaluators")

@@ -1,8 +1,5 @@
 """`freshrank check`: says whether a configuration is valid, and what it comes to."""
 
-# Heavy imports wait until the command runs: help answers at once.
-# ruff: noqa: PLC0415
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,8 +1,5 @@
 """`freshrank demo`: a simulated shop, learned from its first click, in two minutes."""
 
-# Heavy imports wait until the command runs: help answers at once.
-# ruff: noqa: PLC0415
-
 import json
 import shlex
 import shutil

@@ -1,8 +1,5 @@
 """`freshrank import`: public click logs become files of events."""
 
-# Heavy imports wait until the command runs: help answers at once.
-# ruff: noqa: PLC0415
-
 import shlex
 from pathlib import Path
 from typing import Annotated, Any

@@ -1,8 +1,5 @@
 """`freshrank inspect`: what a checkpoint holds, and whether it is the one that was written."""
 
-# Heavy imports wait until the command runs: help answers at once.
-# ruff: noqa: PLC0415
-
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

@@ -1,8 +1,5 @@
 """`freshrank replay`: learn from files of events, and be judged on each of them before."""
 
-# Heavy imports wait until the command runs: help answers at once.
-# ruff: noqa: PLC0415
-
 import json
 import math
 import shlex

@@ -1,8 +1,5 @@
 """`freshrank simulate`: events of a shop that does not exist, with the truth behind them."""
 
-# Heavy imports wait until the command runs: help answers at once.
-# ruff: noqa: PLC0415
-
 import shlex
 from collections import Counter
 from pathlib import Path

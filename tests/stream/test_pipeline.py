@@ -1,14 +1,16 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from stream.config import FreshrankConfig
 from stream.events import Click, Event, Item
 from stream.pipeline import Pipeline
 from stream.protocols import DeadLetter, Outcomes, Predictions
 from stream.sources.file import FileSource
 from tests.fakes import CRASH, CrashError, ListSource
-from tests.runs import contents, run_in, small_config, write_shop
+from tests.runs import contents, pipeline_in, run_in, small_config, write_shop
 
 LEARNERS = ("transformer", "popularity", "item_knn", "session_knn")
 BATCH = 16
@@ -17,14 +19,12 @@ BATCH = 16
 def clicks(n_clicks: int, seed: int = 0) -> list[Event]:
     """Clicks with equal times, late arrivals and several clicks of a user in one batch."""
     rng = np.random.default_rng(seed)
-    return [
-        Click(
-            user=f"u{rng.integers(6)}",
-            item=f"i{rng.integers(30)}",
-            ts=1_000 * (n // 3) + int(rng.integers(0, 4)) * 1_000,
-        )
-        for n in range(n_clicks)
-    ]
+    found: dict[tuple[str, str, int], Event] = {}  # none is a repeat of another
+    while len(found) < n_clicks:
+        ts = 1_000 * (len(found) // 3 + int(rng.integers(0, 4)))
+        key = (f"u{rng.integers(6)}", f"i{rng.integers(30)}", ts)
+        found.setdefault(key, Click(*key))
+    return list(found.values())
 
 
 class WatchedPanel:
@@ -82,18 +82,12 @@ def test_no_answer_reaches_a_prediction_of_its_batch_or_before(tmp_path, exclude
         assert found[batch + 1 :] != expected[batch + 1 :], "the change is learned later"
 
 
-def _lists(out: Path, config: object, stream: list[Event]) -> list[dict[str, list[list[str]]]]:
-    from stream.build import build_pipeline, config_hash
-    from stream.checkpoint import Checkpoints
-
-    folder = config.checkpoint.model_copy(update={"dir": out / "checkpoints", "every": 10**9})
-    with Checkpoints(folder, config_hash(config)) as checkpoints:
-        source = ListSource(stream, BATCH)
-        pipeline = build_pipeline(config, source, out, checkpoints)
+def _lists(
+    out: Path, config: FreshrankConfig, stream: list[Event]
+) -> list[dict[str, list[list[str]]]]:
+    with pipeline_in(out, config, ListSource(stream, BATCH)) as (pipeline, _):
         watched = WatchedPanel(pipeline)
-        object.__setattr__(pipeline.parts, "panel", watched)
-        pipeline.run()
-        pipeline.close()
+        Pipeline(replace(pipeline.parts, panel=watched)).run()
     return watched.lists
 
 
@@ -130,21 +124,13 @@ def test_a_stopped_run_ends_after_the_batch_in_hand_and_goes_on_from_there(tmp_p
     config = small_config()
     run_in(tmp_path / "unbroken", config, ListSource(stream, 32))
 
-    from stream.build import build_pipeline, config_hash
-    from stream.checkpoint import Checkpoints
-
     out = tmp_path / "stopped"
-    folder = config.checkpoint.model_copy(update={"dir": out / "checkpoints"})
-    with Checkpoints(folder, config_hash(config)) as checkpoints:
-        pipeline = build_pipeline(
-            config,
-            ListSource(stream, 32),
-            out,
-            checkpoints,
-            lambda batch, done: done.stop() if batch.seq == 2 else None,
-        )
-        pipeline.run()
-        pipeline.close()
+    pipeline = run_in(
+        out,
+        config,
+        ListSource(stream, 32),
+        on_batch=lambda batch, done: done.stop() if batch.seq == 2 else None,
+    )
     assert pipeline.is_stopped
     assert pipeline.n_events == 96
     run_in(out, config, ListSource(stream, 32), resume=True)
@@ -160,7 +146,9 @@ def test_the_source_hears_of_a_position_only_when_it_is_on_disk(tmp_path):
 
 
 def test_a_stream_with_ten_times_more_items_than_rows_runs_in_flat_memory(tmp_path):
-    config = small_config(catalogue={"max_items": 40}, histories={"max_users": 20})
+    config = small_config(
+        catalogue={"max_items": 40}, histories={"max_users": 20}, session_knn={"max_sessions": 50}
+    )
     rng = np.random.default_rng(0)
     stream: list[Event] = [
         Click(user=f"u{n // 9 + rng.integers(3)}", item=f"i{n // 2 + rng.integers(9)}", ts=n)
