@@ -150,8 +150,8 @@ def prefix_queries(
             contexts=Contexts(history_CT, length_C),
             context_of_B=np.arange(len(part), dtype=np.int32),
             ts_B=np.zeros(len(part), np.int64),
-            # No session of the stream has a negative number: none of these was learned.
-            session_B=np.array([-1 - number for number, _, _ in part], np.int64),
+            # No session of the stream has a number as large: none of these was learned.
+            session_B=np.array([2**62 + number for number, _, _ in part], np.int64),
             session_length_B=length_C,
             n_items=len(catalogue),
             tie_hash_V=catalogue.tie_hash_V,

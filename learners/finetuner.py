@@ -67,13 +67,14 @@ class FineTuner:
             torch.manual_seed(_mix(self._seed, self._n_steps))
             self._scorer.train()
             self._optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss_of())
+            loss = loss_of()
+            torch.autograd.backward(loss)
             self._scorer.eval()
         norm = nn.utils.clip_grad_norm_(
             self._scorer.parameters(), self._config.clip_norm, foreach=True
         )
         self._n_steps += 1
-        if torch.isfinite(norm):  # the step's only device sync
+        if torch.isfinite(norm + loss.detach()):  # the step's only device sync
             self._optimizer.step()
         else:
             self._n_skipped += 1
@@ -92,6 +93,8 @@ class FineTuner:
         generator = torch.Generator().manual_seed(_mix(self._seed, self._n_fresh))
         rows_R = torch.from_numpy(fresh.astype(np.int64))
         items.start_fresh(rows_R, generator)
+        # The table's step count stays: late in a stream a fresh row's first steps are not damped
+        # by bias correction, and it learns faster than rows did at the beginning.
         moments = self._optimizer.state.get(items.vector_VD, {})
         for moment in _MOMENTS if moments else ():
             moments[moment][rows_R] = 0.0
@@ -129,7 +132,7 @@ class FineTuner:
                 weight.copy_(_padded(saved["weight"], weight))
             if "step" in saved:
                 moments = {moment: _padded(saved[moment], weight) for moment in _MOMENTS}
-                step = torch.tensor(float(saved["step"]))
+                step = torch.tensor(float(saved["step"]), device=weight.device)
                 self._optimizer.state[weight] = {"step": step, **moments}
         self._n_steps = state["n_steps"]
         self._n_skipped = state["n_skipped"]

@@ -29,6 +29,9 @@ class ReplayBuffer:
     recent_share : float
         Share of the drawn sequences that comes from the latest, in [0, 1].
 
+    Sequences of recycled rows and forgotten users shrink or empty; their places are drawn in vain
+    until later lessons take them.
+
     References
     ----------
     .. [1] Vitter. Random sampling with a reservoir. ACM TOMS 11, 1985.
@@ -130,7 +133,7 @@ def minibatches(
 
 
 def _sequences(lessons: Lessons, width: int) -> tuple[Int32s, Int32s]:
-    """The latest items of each context and the target behind them."""
+    """Each context, which is shorter than `width`, and the target behind it."""
     history_MT = lessons.contexts.history_CT[lessons.context_of_M][:, : width - 1]
     length_M: NDArray[np.int32] = lessons.contexts.length_C[lessons.context_of_M]
     sequence_MW = np.full((len(lessons), width), -1, np.int32)

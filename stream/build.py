@@ -25,7 +25,8 @@ from stream.protocols import Learner, Source
 from stream.sinks.jsonl import JsonlSink
 from stream.sinks.outputs import Outputs
 
-# What may differ between the parts of one run: none of it reaches a metric or a weight.
+# What may differ between the parts of one run. None of it reaches a metric or a weight, but that
+# a limit ends the stream early, amid a batch: going on from there cuts later batches otherwise.
 _FREE_KEYS: dict[str, set[str] | bool] = {
     "checkpoint": True,
     "source": {"speed", "limit", "until_ms"},

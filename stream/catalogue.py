@@ -6,13 +6,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from stream.growth import grown
 from stream.id_hash import hash32
 from stream.id_table import IdTable
-from stream.protocols import Int32s, Int64s, State, UInt32s
+from stream.protocols import Int32s, State, UInt32s
 
 if TYPE_CHECKING:
     from stream.events import Item
@@ -39,9 +40,9 @@ class Catalogue:
     def __init__(self, config: CatalogueConfig) -> None:
         self._config = config
         self._table = IdTable(config.max_items)
-        self._count_V: Int64s = np.zeros(0, np.int64)
         self._tie_hash_V: UInt32s = np.zeros(0, np.uint32)
-        self._metadata: dict[int, dict[str, Any]] = {}
+        # JSON as bytes: copied into a checkpoint without walking through it.
+        self._metadata: dict[int, bytes] = {}
         # Clicks of items that wait for admission, oldest first; at most `max_items` of them.
         self._waiting: dict[str, int] = {}
 
@@ -67,18 +68,19 @@ class Catalogue:
 
     def metadata(self, row: int) -> dict[str, Any]:
         """What the newest `item` event said of the item: title, text, category, ..."""
-        return self._metadata.get(row, {})
+        told: dict[str, Any] = msgspec.json.decode(self._metadata.get(row, b"{}"))
+        return told
 
     def admit(self, clicked: Sequence[str], upserts: "Sequence[Item]") -> Int32s:
         """Count clicks, admit whoever is due, and return the rows that were recycled for them."""
         known_N = self._table.rows(clicked)
         self._table.touch(known_N)
-        self._count_V += np.bincount(known_N[known_N >= 0], minlength=len(self._count_V))
         due = self._due([name for name, row in zip(clicked, known_N, strict=True) if row < 0])
         for upsert in upserts:
             if str(upsert.item) not in due and self._table.rows([str(upsert.item)])[0] < 0:
-                due[str(upsert.item)] = self._waiting.pop(str(upsert.item), 0)
-        recycled_R = self._admit_all(due)
+                self._waiting.pop(str(upsert.item), None)
+                due[str(upsert.item)] = None
+        recycled_R = self._admit_all(list(due))
         self._describe(upserts)
         return recycled_R
 
@@ -87,7 +89,6 @@ class Catalogue:
         return {
             "schema_version": 1,
             "table": self._table.state_dict(),
-            "count": self._count_V[:n],
             "tie_hash": self._tie_hash_V[:n],
             "metadata_row": np.array(sorted(self._metadata), np.int64),
             "metadata": [self._metadata[row] for row in sorted(self._metadata)],
@@ -97,33 +98,29 @@ class Catalogue:
 
     def load_state_dict(self, state: State) -> None:
         self._table.load_state_dict(state["table"])
-        self._count_V = np.array(state["count"], np.int64)
         self._tie_hash_V = np.array(state["tie_hash"], np.uint32)
         rows = state["metadata_row"].tolist()
         self._metadata = dict(zip(rows, state["metadata"], strict=True))
         counts = state["waiting_count"].tolist()
         self._waiting = dict(zip(state["waiting_id"], counts, strict=True))
 
-    def _due(self, unknown: list[str]) -> dict[str, int]:
-        """Unknown items that have reached `min_count`, with their clicks so far."""
-        due: dict[str, int] = {}
+    def _due(self, unknown: list[str]) -> dict[str, None]:
+        """Unknown items that have reached `min_count`, in the order in which they did."""
+        due: dict[str, None] = {}
         for name in unknown:
-            count = (due.get(name) or self._waiting.get(name, 0)) + 1
-            if count >= self._config.min_count:
-                self._waiting.pop(name, None)
-                due[name] = count
+            count = self._waiting.pop(name, 0) + 1
+            if name in due or count >= self._config.min_count:
+                due[name] = None
             else:
                 self._waiting[name] = count
         while len(self._waiting) > self._config.max_items:
             del self._waiting[next(iter(self._waiting))]
         return due
 
-    def _admit_all(self, due: dict[str, int]) -> Int32s:
-        rows_N, recycled_R = self._table.assign(list(due))
-        self._count_V = grown(self._count_V, len(self), 0)
-        self._tie_hash_V = grown(self._tie_hash_V, len(self), 0)
+    def _admit_all(self, due: list[str]) -> Int32s:
+        rows_N, recycled_R = self._table.assign(due)
+        self._tie_hash_V = grown(self._tie_hash_V, len(self), self._config.max_items)
         placed = rows_N >= 0
-        self._count_V[rows_N[placed]] = np.array(list(due.values()), np.int64)[placed]
         hashes = np.array([hash32(name) for name in due], np.uint32)
         self._tie_hash_V[rows_N[placed]] = hashes[placed]
         for row in recycled_R.tolist():
@@ -140,4 +137,7 @@ class Catalogue:
                     if (value := getattr(upsert, name)) is not None
                 }
                 if told:
-                    self._metadata[row] = self.metadata(row) | told
+                    # Whatever a file can hold has some text: metadata never stops the stream.
+                    self._metadata[row] = msgspec.json.encode(
+                        self.metadata(row) | told, enc_hook=str
+                    )

@@ -4,6 +4,7 @@
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import compress
 
@@ -15,6 +16,7 @@ from stream.histories import Histories
 from stream.id_hash import hash64
 from stream.protocols import (
     Batch,
+    Bools,
     Changes,
     Clicks,
     Contexts,
@@ -67,19 +69,10 @@ class ContextBuilder:
         is_repeat_B = self._merged_with(batch).repeats()
         if not is_repeat_B.any():
             return batch
-        clicks = batch.clicks
-        letters = tuple(_repeat(clicks, b) for b in np.flatnonzero(is_repeat_B).tolist())
-        kept = ~is_repeat_B
-        sessions, origins = clicks.session_B, clicks.origin_B
+        letters = tuple(_repeat(batch.clicks, b) for b in np.flatnonzero(is_repeat_B).tolist())
         return replace(
             batch,
-            clicks=Clicks(
-                user_B=list(compress(clicks.user_B, kept)),
-                item_B=list(compress(clicks.item_B, kept)),
-                ts_B=clicks.ts_B[kept],
-                session_B=None if sessions is None else list(compress(sessions, kept)),
-                origin_B=None if origins is None else list(compress(origins, kept)),
-            ),
+            clicks=_kept(batch.clicks, ~is_repeat_B),
             dead_letters=batch.dead_letters + letters,
         )
 
@@ -116,15 +109,19 @@ class ContextBuilder:
         )
 
     def advance(self, batch: Batch) -> Changes:
-        """Move catalogue and histories past the batch, and say what changed."""
+        """Move catalogue and histories past the batch, and say what changed.
+
+        A user who asked to be forgotten keeps only the clicks later than the request.
+        """
         upserts = [event for event in batch.others if isinstance(event, Item)]
         self._merged = None
         recycled_R = self._catalogue.admit(batch.clicks.item_B, upserts)
-        users_G, timelines = self._histories.merged_with(batch.clicks, self._packed_items(batch))
-        self._histories.advance(users_G, timelines, self._catalogue.generation_V)
-        forgotten = [str(event.user) for event in batch.others if isinstance(event, Forget)]
+        forgotten = {str(e.user): int(e.ts) for e in batch.others if isinstance(e, Forget)}
         for user in forgotten:
             self._histories.forget(user)
+        clicks = _after_forget(batch.clicks, forgotten)
+        users_G, timelines = self._histories.merged_with(clicks, self._packed_items(clicks))
+        self._histories.advance(users_G, timelines, self._catalogue.generation_V)
         return Changes(
             n_items=len(self._catalogue),
             recycled_R=recycled_R,
@@ -134,14 +131,15 @@ class ContextBuilder:
     def _merged_with(self, batch: Batch) -> Timelines:
         """The timelines of a batch; kept until it is advanced past, since nothing moves before."""
         if self._merged is None or self._merged[0] is not batch:
-            _, timelines = self._histories.merged_with(batch.clicks, self._packed_items(batch))
+            _, timelines = self._histories.merged_with(
+                batch.clicks, self._packed_items(batch.clicks)
+            )
             self._merged = (batch, timelines)
         return self._merged[1]
 
-    def _packed_items(self, batch: Batch) -> Int64s:
-        item_ids = batch.clicks.item_B
-        rows_B = self._catalogue.rows(item_ids)
-        return pack_items(item_ids, rows_B, self._catalogue.generation_V)
+    def _packed_items(self, clicks: Clicks) -> Int64s:
+        rows_B = self._catalogue.rows(clicks.item_B)
+        return pack_items(clicks.item_B, rows_B, self._catalogue.generation_V)
 
     def _contexts(self, rows_E: Int32s, start_C: Int64s, end_C: Int64s) -> Contexts:
         """Cut contexts out of live entries: the last T of start_C .. end_C, and all as seen."""
@@ -155,6 +153,25 @@ class ContextBuilder:
             starts = np.concatenate([[0], np.cumsum(end_C - start_C)])
             seen = Ragged(starts, rows_E[ragged_indices(start_C, end_C - start_C)])
         return Contexts(history_CT, length_C.astype(np.int32), seen)
+
+
+def _kept(clicks: Clicks, is_kept_B: Bools) -> Clicks:
+    sessions, origins = clicks.session_B, clicks.origin_B
+    return Clicks(
+        user_B=list(compress(clicks.user_B, is_kept_B)),
+        item_B=list(compress(clicks.item_B, is_kept_B)),
+        ts_B=clicks.ts_B[is_kept_B],
+        session_B=None if sessions is None else list(compress(sessions, is_kept_B)),
+        origin_B=None if origins is None else list(compress(origins, is_kept_B)),
+    )
+
+
+def _after_forget(clicks: Clicks, forgotten: Mapping[str, int]) -> Clicks:
+    """The clicks, but for those of forgotten users up to the time of their request."""
+    if not forgotten:
+        return clicks
+    pairs = zip(clicks.user_B, clicks.ts_B.tolist(), strict=True)
+    return _kept(clicks, np.array([ts > forgotten.get(user, -1) for user, ts in pairs], np.bool_))
 
 
 def _repeat(clicks: Clicks, b: int) -> DeadLetter:

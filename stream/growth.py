@@ -8,17 +8,20 @@ ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
 def grown(
-    array: np.ndarray[tuple[int, ...], np.dtype[ScalarT]], n_rows: int, fill: float
+    array: np.ndarray[tuple[int, ...], np.dtype[ScalarT]], n_rows: int, cap: int
 ) -> np.ndarray[tuple[int, ...], np.dtype[ScalarT]]:
-    """The array itself if it has `n_rows` rows, else a copy of at least twice its length.
+    """The array itself if it has `n_rows` rows, else a copy of twice its length, zeros behind.
+
+    Never longer than `cap` rows, which is at least `n_rows`.
 
     Examples
     --------
-    >>> grown(np.array([7, 8]), 3, fill=0)
+    >>> grown(np.array([7, 8]), 3, cap=10)
     array([7, 8, 0, 0])
     """
     if n_rows <= len(array):
         return array
-    larger = np.full((max(n_rows, 2 * len(array)), *array.shape[1:]), fill, array.dtype)
+    n_larger = min(max(n_rows, 2 * len(array)), cap)
+    larger = np.zeros((n_larger, *array.shape[1:]), array.dtype)
     larger[: len(array)] = array
     return larger

@@ -15,7 +15,9 @@ from stream.id_hash import hash64
 from stream.id_table import IdTable
 from stream.protocols import Clicks, Int32s, Int64s, State
 from stream.sequences import ragged_indices
-from stream.timelines import NO_LABEL, Arrivals, Past, Timelines, merge
+from stream.timelines import UNNAMED, Arrivals, Past, Timelines, merge
+
+_SIGN = -(2**63)
 
 
 class HistoriesConfig(BaseModel):
@@ -35,7 +37,7 @@ class Histories:
     """Each user's last entries (item, event time, session), ordered by event time.
 
     An item is kept as `generation << 32 | row`, so that an entry whose row was recycled is
-    recognised when it is read. Memory: 20 bytes an entry, `history_entries` entries a user.
+    recognised when it is read. Memory: 24 bytes an entry, `history_entries` entries a user.
 
     Parameters
     ----------
@@ -50,11 +52,10 @@ class Histories:
         self._table = IdTable(config.max_users)
         self._item_UH: Int64s = np.zeros((0, history_entries), np.int64)
         self._ts_UH: Int64s = np.zeros((0, history_entries), np.int64)
-        self._session_UH: Int32s = np.zeros((0, history_entries), np.int32)
+        self._session_UH: Int64s = np.zeros((0, history_entries), np.int64)
         self._length_U: Int32s = np.zeros(0, np.int32)
-        self._label_U: Int64s = np.zeros(0, np.int64)
         self._key_U: Int64s = np.zeros(0, np.int64)
-        self._next_session = 0
+        self._next_session = 1
 
     def __len__(self) -> int:
         return len(self._table)
@@ -75,9 +76,8 @@ class Histories:
             ts_E=self._ts_UH.reshape(-1)[flat],
             session_E=self._session_UH.reshape(-1)[flat],
             length_G=length_G,
-            label_G=_at(self._label_U, row_G),
         )
-        new = Arrivals(item_B, clicks.ts_B, group_B, _labels(clicks))
+        new = Arrivals(item_B, clicks.ts_B, group_B, _named_sessions(clicks))
         return users_G, merge(past, new, self._config.session_gap, self._next_session)
 
     def advance(self, users_G: list[str], timelines: Timelines, generation_V: Int32s) -> None:
@@ -92,7 +92,6 @@ class Histories:
         self._ts_UH.reshape(-1)[flat] = timelines.ts_E[source]
         self._session_UH.reshape(-1)[flat] = timelines.session_E[source]
         self._length_U[row_G] = length_G
-        self._label_U[row_G] = timelines.label_G[has_row_G]
         self._next_session = timelines.next_session
 
     def user_hashes(self, users: Sequence[str]) -> Int64s:
@@ -111,7 +110,7 @@ class Histories:
         if row >= 0:
             for array in (self._item_UH, self._ts_UH, self._session_UH):
                 array[row] = 0
-            self._length_U[row] = self._label_U[row] = self._key_U[row] = 0
+            self._length_U[row] = self._key_U[row] = 0
 
     def state_dict(self) -> State:
         n = len(self)
@@ -122,7 +121,6 @@ class Histories:
             "ts": self._ts_UH[:n],
             "session": self._session_UH[:n],
             "length": self._length_U[:n],
-            "label": self._label_U[:n],
             "key": self._key_U[:n],
             "next_session": self._next_session,
         }
@@ -131,9 +129,8 @@ class Histories:
         self._table.load_state_dict(state["table"])
         self._item_UH = np.array(state["item"], np.int64)
         self._ts_UH = np.array(state["ts"], np.int64)
-        self._session_UH = np.array(state["session"], np.int32)
+        self._session_UH = np.array(state["session"], np.int64)
         self._length_U = np.array(state["length"], np.int32)
-        self._label_U = np.array(state["label"], np.int64)
         self._key_U = np.array(state["key"], np.int64)
         self._next_session = state["next_session"]
 
@@ -143,8 +140,10 @@ class Histories:
         newcomers = [user for user, row in zip(users_G, rows_G, strict=True) if row < 0]
         if not newcomers:
             return rows_G
-        new_rows, _ = self._table.assign(newcomers)
+        new_rows, recycled_R = self._table.assign(newcomers)
         self._grow()
+        for array in (self._item_UH, self._ts_UH, self._session_UH):
+            array[recycled_R] = 0  # nothing of an evicted user stays behind a shorter history
         placed = new_rows >= 0
         self._key_U[new_rows[placed]] = np.array([hash64(u) for u in newcomers], np.int64)[placed]
         # A newcomer may have taken the row of a user of this very batch.
@@ -152,12 +151,11 @@ class Histories:
 
     def _grow(self) -> None:
         n = len(self)
-        self._item_UH = grown(self._item_UH, n, 0)
-        self._ts_UH = grown(self._ts_UH, n, 0)
-        self._session_UH = grown(self._session_UH, n, 0)
-        self._length_U = grown(self._length_U, n, 0)
-        self._label_U = grown(self._label_U, n, 0)
-        self._key_U = grown(self._key_U, n, 0)
+        self._item_UH = grown(self._item_UH, n, self._config.max_users)
+        self._ts_UH = grown(self._ts_UH, n, self._config.max_users)
+        self._session_UH = grown(self._session_UH, n, self._config.max_users)
+        self._length_U = grown(self._length_U, n, self._config.max_users)
+        self._key_U = grown(self._key_U, n, self._config.max_users)
 
 
 def _at(values_U: Int32s | Int64s, row_G: Int64s) -> Int64s:
@@ -167,10 +165,12 @@ def _at(values_U: Int32s | Int64s, row_G: Int64s) -> Int64s:
     return np.where(row_G >= 0, values_U[row_G], 0).astype(np.int64)
 
 
-def _labels(clicks: Clicks) -> Int64s:
-    """A hash of each click's session id."""
+def _named_sessions(clicks: Clicks) -> Int64s:
+    """A negative number for each session that a click names; sessions belong to their user."""
     if clicks.session_B is None:
-        return np.full(len(clicks), NO_LABEL, np.int64)
-    return np.array(
-        [NO_LABEL if name is None else hash64(name) for name in clicks.session_B], np.int64
-    )
+        return np.full(len(clicks), UNNAMED, np.int64)
+    pairs = zip(clicks.user_B, clicks.session_B, strict=True)
+    hashes = [
+        UNNAMED if name is None else hash64(f"{user}\0{name}") | _SIGN for user, name in pairs
+    ]
+    return np.array(hashes, np.int64)

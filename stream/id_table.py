@@ -13,6 +13,9 @@ from stream.protocols import Int32s, Int64s, State
 # A refill of the eviction queue sorts all rows: once for this share of them is cheap enough.
 _QUEUE_SHARE = 64
 
+# No id is empty: nobody finds the row of a removed one.
+_NAMELESS = ""
+
 
 class IdTable:
     """Which row stands for which id, and which row was used least lately.
@@ -79,7 +82,7 @@ class IdTable:
         self.touch(fresh)  # before the search: a row just given is not the stalest
         recycled_R = self._stalest(len(placed) - n_fresh)
         for row, name in zip(recycled_R.tolist(), placed[n_fresh:], strict=True):
-            del self._row_of[self.ids[row]]
+            self._row_of.pop(self.ids[row], None)
             self.ids[row] = name
             self._row_of[name] = row
         self.generation_V[recycled_R] += 1
@@ -91,9 +94,7 @@ class IdTable:
         """Forget an id; its row stays in use, nameless, and is the next to be recycled."""
         row = self._row_of.pop(name, -1)
         if row >= 0:
-            # No id arrives with a NUL in front: two nameless rows differ, and nobody finds them.
-            self.ids[row] = f"\0{row}"
-            self._row_of[self.ids[row]] = row
+            self.ids[row] = _NAMELESS
             self.generation_V[row] += 1
             self._last_used_V[row] = -1 - row
             self._queue = self._queue[:0]
@@ -112,7 +113,7 @@ class IdTable:
 
     def load_state_dict(self, state: State) -> None:
         self.ids = list(state["ids"])
-        self._row_of = {name: row for row, name in enumerate(self.ids)}
+        self._row_of = {name: row for row, name in enumerate(self.ids) if name != _NAMELESS}
         self.generation_V = np.array(state["generation"], np.int32)
         self._last_used_V = np.array(state["last_used"], np.int64)
         self._clock = state["clock"]
@@ -123,8 +124,8 @@ class IdTable:
         first = len(self.ids)
         self.ids.extend(names)
         self._row_of.update((name, first + i) for i, name in enumerate(names))
-        self.generation_V = grown(self.generation_V, len(self.ids), 0)
-        self._last_used_V = grown(self._last_used_V, len(self.ids), 0)
+        self.generation_V = grown(self.generation_V, len(self.ids), self.capacity)
+        self._last_used_V = grown(self._last_used_V, len(self.ids), self.capacity)
 
     def _stalest(self, n_rows: int) -> Int32s:
         """The rows used longest ago, stalest first.

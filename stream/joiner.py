@@ -14,7 +14,7 @@ import numpy as np
 
 from stream.catalogue import Catalogue
 from stream.histories import Histories
-from stream.lessons import joined, select
+from stream.lessons import compacted, joined, select
 from stream.protocols import (
     Batch,
     Bools,
@@ -53,23 +53,31 @@ class Joiner:
             queries=queries,
             predictions=predictions,
             answer_B=answer_B,
-            is_sample_B=~_is_seen(queries, answer_B),
+            is_sample_B=~(
+                _is_seen(queries, answer_B) | _is_seen_newcomer(batch, queries, answer_B)
+            ),
             lessons=lessons,
         )
 
     def follow(self, changes: Changes) -> None:
         """Drop what recycled rows meant, and forgotten users."""
-        lessons = self._deferred.lessons
+        lessons, items = self._deferred.lessons, self._deferred.item_D
+        kept = np.flatnonzero(~np.isin(lessons.user_M, changes.forgotten_F))
+        lessons = compacted(select(lessons, kept))
         is_gone_V = np.zeros(changes.n_items, np.bool_)
         is_gone_V[changes.recycled_R] = True
-        if len(changes.recycled_R):
-            history_CT, length_C = without_rows(
-                lessons.contexts.history_CT, lessons.contexts.length_C, is_gone_V
-            )
-            lessons = replace(lessons, contexts=Contexts(history_CT, length_C))
-        kept = np.flatnonzero(~np.isin(lessons.user_M, changes.forgotten_F))
-        items = self._deferred.item_D
-        self._deferred = _Deferred(select(lessons, kept), [items[i] for i in kept.tolist()])
+        contexts = Contexts(
+            *without_rows(lessons.contexts.history_CT, lessons.contexts.length_C, is_gone_V)
+        )
+        left_M = contexts.length_C[lessons.context_of_M]
+        self._deferred = _Deferred(
+            replace(
+                lessons,
+                contexts=contexts,
+                session_length_M=np.minimum(lessons.session_length_M, left_M),
+            ),
+            [items[i] for i in kept.tolist()],
+        )
 
     def state_dict(self) -> State:
         lessons = self._deferred.lessons
@@ -107,12 +115,7 @@ class Joiner:
     def _defer(self, batch: Batch, queries: Queries, user_B: Int64s, index_D: Int64s) -> None:
         items = [batch.clicks.item_B[i] for i in index_D.tolist()]
         lessons = _lessons(queries, np.full(len(queries), -1, np.int32), user_B, index_D)
-        used_C, context_of_D = np.unique(lessons.context_of_M, return_inverse=True)
-        contexts = Contexts(queries.contexts.history_CT[used_C], queries.contexts.length_C[used_C])
-        context_of_M = context_of_D.astype(np.int32)
-        self._deferred = _Deferred(
-            replace(lessons, contexts=contexts, context_of_M=context_of_M), items
-        )
+        self._deferred = _Deferred(compacted(lessons), items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +155,19 @@ def _is_seen(queries: Queries, answer_B: Int32s) -> Bools:
     ends_B = np.cumsum(length_B)
     is_seen: Bools = hits_until[ends_B] > hits_until[ends_B - length_B]
     return is_seen
+
+
+def _is_seen_newcomer(batch: Batch, queries: Queries, answer_B: Int32s) -> Bools:
+    """Whether a click on an item without a row repeats an earlier one of the same user and batch.
+
+    What was clicked in earlier batches and still has no row is not remembered.
+    """
+    is_seen_B = np.zeros(len(queries), np.bool_)
+    if queries.contexts.seen is None:
+        return is_seen_B
+    first_ts: dict[tuple[str, str], int] = {}
+    for b in np.flatnonzero(answer_B < 0).tolist():
+        ts = int(batch.clicks.ts_B[b])
+        pair = (batch.clicks.user_B[b], batch.clicks.item_B[b])
+        is_seen_B[b] = first_ts.setdefault(pair, ts) < ts
+    return is_seen_B

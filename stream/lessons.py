@@ -3,6 +3,8 @@
 # M lessons, C contexts, T history length
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from stream.protocols import Contexts, Int32s, Int64s, Lessons
@@ -19,6 +21,13 @@ def select(lessons: Lessons, index_M: Int64s) -> Lessons:
         session_M=lessons.session_M[index_M],
         session_length_M=lessons.session_length_M[index_M],
     )
+
+
+def compacted(lessons: Lessons) -> Lessons:
+    """The same lessons, without the contexts that none of them points into."""
+    used_C, context_of_M = np.unique(lessons.context_of_M, return_inverse=True)
+    contexts = Contexts(lessons.contexts.history_CT[used_C], lessons.contexts.length_C[used_C])
+    return replace(lessons, contexts=contexts, context_of_M=context_of_M.astype(np.int32))
 
 
 def joined(first: Lessons, second: Lessons) -> Lessons:

@@ -42,12 +42,12 @@ class Pipeline:
         self._n_records = 0
         self._n_events = 0
         self._watermark_ms = 0
-        self._saved_end: Position | None = None
+        self._handed_over: Position | None = None
 
     def run(self, start: Position | None = None) -> None:
         """Read the source to its end, or until `stop`, and commit what was done."""
         parts = self.parts
-        end = self._saved_end = start
+        end = self._handed_over = start
         for arrived in parts.source.batches(start, self._next_seq, self._watermark_ms):
             batch = parts.contexts.without_repeats(arrived)  # delivered twice is clicked once
             queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
@@ -66,7 +66,7 @@ class Pipeline:
                 self._on_batch(batch, self)
             if self._stop.is_set():
                 break
-        if end is not None and end != self._saved_end:
+        if end is not None and end != self._handed_over:
             self._commit(end, "ckpt")
         parts.checkpoints.wait()
         self._acknowledge()
@@ -145,7 +145,7 @@ class Pipeline:
             self.state_dict(), position=end, seq=self._next_seq, events=self._n_events, kind=kind
         )
         self._acknowledge()  # 3. advisory: for lag dashboards, never read back
-        self._saved_end = end
+        self._handed_over = end
 
     def _acknowledge(self) -> None:
         """Tell the source of the newest position that is surely on disk.
@@ -153,8 +153,8 @@ class Pipeline:
         `save` returns when the write before it is done, so this is one commit behind until the
         run ends.
         """
-        if self._saved_end is not None:
-            self.parts.source.acknowledge(self._saved_end)
+        if self._handed_over is not None:
+            self.parts.source.acknowledge(self._handed_over)
 
 
 OnBatch = Callable[[Batch, Pipeline], None]

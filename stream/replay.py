@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -19,6 +19,7 @@ from stream.durable import write_durably
 from stream.errors import CheckpointError, UsageError
 from stream.pipeline import OnBatch, Pipeline
 from stream.protocols import Position, Record, Source
+from stream.settings import read_settings
 
 CONFIG_FILE = "config.yaml"
 SUMMARY_FILE = "summary.json"
@@ -55,7 +56,7 @@ def resolved(config: FreshrankConfig, out: Path, resume: bool) -> FreshrankConfi
     """
     threads = config.threads
     if threads is None and resume and (out / CONFIG_FILE).is_file():
-        threads = _read_config(out).get("threads")
+        threads = read_settings(FreshrankConfig, out / CONFIG_FILE).threads
     return config.model_copy(update={"threads": threads or os.cpu_count() or 1})
 
 
@@ -76,7 +77,7 @@ def run_replay(
     checkpoint = replay.config.checkpoint
     folder = replay.out / checkpoint.dir
     if not replay.resume:
-        _refuse_earlier_run(replay.out)
+        _refuse_earlier_run(replay.out, folder)
     with Checkpoints(
         checkpoint.model_copy(update={"dir": folder}), config_hash(replay.config)
     ) as checkpoints:
@@ -105,10 +106,15 @@ def _write_config(replay: Replay) -> None:
     write_durably(replay.out / CONFIG_FILE, text.encode())
 
 
-def _refuse_earlier_run(out: Path) -> None:
+def _refuse_earlier_run(out: Path, checkpoint_folder: Path) -> None:
     if (out / CONFIG_FILE).exists():
         raise UsageError(
             f"{out}: holds a run already; add --resume to go on with it, or name another --out"
+        )
+    if list_checkpoints(checkpoint_folder):
+        raise UsageError(
+            f"{checkpoint_folder}: holds the checkpoints of another run; set checkpoint.dir to a "
+            "folder of this run's own"
         )
 
 
@@ -119,31 +125,29 @@ def _resume(
     if found is None:
         if not (replay.out / CONFIG_FILE).exists():
             raise UsageError(f"{replay.out}: holds no run to resume; leave out --resume to start")
-        _require_same_settings(replay)
         return None, [f"{replay.out}: no checkpoint was taken yet; starting from the beginning"]
     if found.manifest.config_hash != config_hash(replay.config):
-        _require_same_settings(replay)
+        _refuse_other_settings(replay)
     pipeline.load_state_dict(found.state)
     warnings = [f"{damage.path}: passed by: {damage.reason}" for damage in found.passed_by]
     return found.manifest.position, warnings
 
 
-def _require_same_settings(replay: Replay) -> None:
+def _refuse_other_settings(replay: Replay) -> NoReturn:
     """Refuse to go on under other settings, naming each key that differs."""
-    before = FreshrankConfig.model_validate(_read_config(replay.out))
+    before = read_settings(FreshrankConfig, replay.out / CONFIG_FILE)
     old, new = _flat(fixed_settings(before)), _flat(fixed_settings(replay.config))
     differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    if differing:
-        changes = "; ".join(f"{key} was {old.get(key)}, is {new.get(key)}" for key in differing)
+    if not differing:
         raise CheckpointError(
-            f"{replay.out}: its run has other settings: {changes}; "
-            "set them back to resume, or name another --out"
+            f"{replay.out}: its checkpoint was made under settings that {CONFIG_FILE} does not "
+            "tell, by another version perhaps; name another --out"
         )
-
-
-def _read_config(out: Path) -> dict[str, Any]:
-    values = yaml.safe_load((out / CONFIG_FILE).read_text(encoding="utf-8"))
-    return values if isinstance(values, dict) else {}
+    changes = "; ".join(f"{key} was {old.get(key)}, is {new.get(key)}" for key in differing)
+    raise CheckpointError(
+        f"{replay.out}: its run has other settings: {changes}; "
+        "set them back to resume, or name another --out"
+    )
 
 
 def _flat(settings: Any, path: str = "") -> dict[str, Any]:

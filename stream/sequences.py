@@ -33,11 +33,13 @@ def without_rows(history_CT: Int32s, length_C: Int32s, is_gone_V: Bools) -> tupl
     >>> kept.tolist(), length.tolist()
     ([[0, 2, -1], [-1, -1, -1]], [2, 0])
     """
-    is_item = history_CT >= 0
-    is_hit = is_item & is_gone_V[np.where(is_item, history_CT, 0)]
-    if not is_hit.any():
+    is_hit_CT = np.append(is_gone_V, False)[history_CT]  # -1 reads the last: never gone
+    hit_C = np.flatnonzero(is_hit_CT.any(axis=1))
+    if not len(hit_C):
         return history_CT, length_C
-    kept = np.where(is_hit, np.int32(-1), history_CT)
+    kept = np.where(is_hit_CT[hit_C], np.int32(-1), history_CT[hit_C])
     order = np.argsort(kept < 0, axis=1, kind="stable")
-    kept = np.take_along_axis(kept, order, axis=1)
-    return kept, (kept >= 0).sum(axis=1, dtype=np.int32)
+    history_CT, length_C = history_CT.copy(), length_C.copy()
+    history_CT[hit_C] = np.take_along_axis(kept, order, axis=1)
+    length_C[hit_C] = (kept >= 0).sum(axis=1, dtype=np.int32)
+    return history_CT, length_C

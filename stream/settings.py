@@ -30,6 +30,7 @@ def read_settings(model: type[ModelT], path: Path | None, overrides: Sequence[st
     values = _read_yaml(path) if path else {}
     for override in overrides:
         _apply(values, override)
+    values = {key: value for key, value in values.items() if value is not None}  # `batch:` alone
     try:
         return model.model_validate(values)
     except ValidationError as err:
@@ -71,7 +72,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: the value is not YAML") from err
     *parents, last = key.split(".")
     for parent in parents:
-        below = values.setdefault(parent, {})
+        below = values[parent] = {} if values.get(parent) is None else values[parent]
         if not isinstance(below, dict):
             raise ConfigError(f"--set {override}: {parent} is no group of keys")
         values = below

@@ -14,8 +14,8 @@ import numpy as np
 from stream.protocols import Bools, Int32s, Int64s
 from stream.sequences import ragged_indices
 
-NO_LABEL = 0
-"""The session label of a click that does not name its session."""
+UNNAMED = 0
+"""The session of a click that does not name it."""
 
 # Event times fit 43 bits until 2248, so that (group, time) fits one sortable int64.
 _TS_BITS = 43
@@ -63,19 +63,21 @@ class Past:
 
     item_E: Int64s
     ts_E: Int64s
-    session_E: Int32s
+    session_E: Int64s
     length_G: Int64s
-    label_G: Int64s
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """The clicks of a batch, ordered by time."""
+    """The clicks of a batch, ordered by time.
+
+    `session_B` is a negative number for a click that names its session, else `UNNAMED`.
+    """
 
     item_B: Int64s
     ts_B: Int64s
     group_B: Int64s
-    label_B: Int64s
+    session_B: Int64s
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +85,16 @@ class Timelines:
     """Entries of G users, ordered by (user, event time, arrival).
 
     Group g holds entries `starts_G[g]` up to `starts_G[g + 1]`; click b of the batch stands at
-    `slot_B[b]`. Sessions are numbered; entries of one session follow each other.
+    `slot_B[b]`. Sessions are numbered: from 1 where a pause divides them, negative where they are
+    named.
     """
 
     item_E: Int64s
     ts_E: Int64s
-    session_E: Int32s
+    session_E: Int64s
     starts_G: Int64s
     slot_B: Int64s
     group_B: Int64s
-    label_G: Int64s
     next_session: int
 
     def before(self, ts_B: Int64s) -> Int64s:
@@ -114,7 +116,7 @@ class Timelines:
         return is_repeat_B
 
     def session_starts(self) -> Int64s:
-        """For each entry, the first entry of its session."""
+        """For each entry, where the unbroken run of its session up to it begins."""
         n = len(self.session_E)
         is_first = np.ones(n, np.bool_)
         is_first[1:] = self.session_E[1:] != self.session_E[:-1]
@@ -133,8 +135,8 @@ class Timelines:
 def merge(past: Past, new: Arrivals, session_gap_ms: int, next_session: int) -> Timelines:
     """Merge a batch's clicks into the histories of its users.
 
-    A click that arrives late is put where its time belongs. It joins the session of the entry
-    before it unless it names another, or comes more than `session_gap_ms` after it.
+    A click that arrives late is put where its time belongs. A click that does not name its session
+    joins that of the entry before it, unless it comes more than `session_gap_ms` after it.
     """
     n_groups = len(past.length_G)
     new_count_G = np.bincount(new.group_B, minlength=n_groups)
@@ -143,27 +145,24 @@ def merge(past: Past, new: Arrivals, session_gap_ms: int, next_session: int) -> 
     slot_B = starts_G[new.group_B] + past.length_G[new.group_B] + _rank_in_group(new.group_B)
     n = int(starts_G[-1])
     item_E, ts_E = np.empty(n, np.int64), np.empty(n, np.int64)
-    session_E, label_E = np.empty(n, np.int32), np.repeat(past.label_G, np.diff(starts_G))
-    is_new_E = np.zeros(n, np.bool_)
+    session_E = np.empty(n, np.int64)
     item_E[old_slot], item_E[slot_B] = past.item_E, new.item_B
     ts_E[old_slot], ts_E[slot_B] = past.ts_E, new.ts_B
-    session_E[old_slot], session_E[slot_B] = past.session_E, -1
-    label_E[slot_B], is_new_E[slot_B] = new.label_B, True
+    session_E[old_slot], session_E[slot_B] = past.session_E, new.session_B
 
     group_E = np.repeat(np.arange(n_groups), np.diff(starts_G))
     at_E = (group_E << _TS_BITS) | ts_E
     if (at_E[1:] < at_E[:-1]).any():  # a late arrival: rare, so the sort is paid only then
         order = np.argsort(at_E, kind="stable")
         item_E, ts_E, session_E = item_E[order], ts_E[order], session_E[order]
-        label_E, is_new_E = label_E[order], is_new_E[order]
         place = np.empty(n, np.int64)
         place[order] = np.arange(n)
         slot_B = place[slot_B]
 
-    opens = _opens_session(ts_E, label_E, starts_G[:-1], session_gap_ms) & is_new_E
+    opens = _follows_pause(ts_E, starts_G[:-1], session_gap_ms) & (session_E == UNNAMED)
     session_E[opens] = next_session + np.arange(np.count_nonzero(opens))
-    # Every other new entry belongs to the session of the nearest entry before it that has one.
-    known = np.maximum.accumulate(np.where(opens | ~is_new_E, np.arange(n), 0))
+    # Every other unnamed entry belongs to the session of the nearest entry before it that has one.
+    known = np.maximum.accumulate(np.where(session_E != UNNAMED, np.arange(n), 0))
     return Timelines(
         item_E=item_E,
         ts_E=ts_E,
@@ -171,7 +170,6 @@ def merge(past: Past, new: Arrivals, session_gap_ms: int, next_session: int) -> 
         starts_G=starts_G,
         slot_B=slot_B,
         group_B=new.group_B,
-        label_G=label_E[starts_G[1:] - 1],
         next_session=next_session + int(np.count_nonzero(opens)),
     )
 
@@ -188,12 +186,9 @@ def _rank_in_group(group_B: Int64s) -> Int64s:
     return rank_B
 
 
-def _opens_session(
-    ts_E: Int64s, label_E: Int64s, first_of_group: Int64s, session_gap_ms: int
-) -> Bools:
-    opens = np.ones(len(ts_E), np.bool_)
-    other_label = label_E[1:] != label_E[:-1]
-    paused = ts_E[1:] - ts_E[:-1] > session_gap_ms
-    opens[1:] = np.where(label_E[1:] == NO_LABEL, paused, other_label)
-    opens[first_of_group] = True
-    return opens
+def _follows_pause(ts_E: Int64s, first_of_group: Int64s, session_gap_ms: int) -> Bools:
+    """Whether each entry is its user's first, or comes long after the one before it."""
+    follows = np.ones(len(ts_E), np.bool_)
+    follows[1:] = ts_E[1:] - ts_E[:-1] > session_gap_ms
+    follows[first_of_group] = True
+    return follows

@@ -1,17 +1,20 @@
 """Every output of the loop, written and flushed together."""
 
+import re
 from collections import Counter
 
 from stream.protocols import Batch, DeadLetter, Record, Sink, State
 
 # Reasons are free text from a decoder: the counts must not grow with them.
 _MAX_REASONS = 100
+_VALUES = re.compile(r"'[^']*'|0x[0-9a-f]+|\d+")
 
 
 class Outputs:
     """Sends metrics to one sink and dead letters to another, and counts the dead letters.
 
-    At most 100 different reasons are counted apart; further ones count as `other`.
+    They are counted by reason, the values in it left out. At most 100 kinds of reason are counted
+    apart; further ones count as `other`.
     """
 
     def __init__(self, metrics: Sink, dead_letters: Sink) -> None:
@@ -24,8 +27,9 @@ class Outputs:
             self._metrics.write(record)
         for number, letter in enumerate(batch.dead_letters):
             self._dead_letters.write(_record(batch.seq, number, letter))
-            known = letter.reason in self._n_by_reason or len(self._n_by_reason) < _MAX_REASONS
-            self._n_by_reason[letter.reason if known else "other"] += 1
+            kind = _VALUES.sub("…", letter.reason)
+            known = kind in self._n_by_reason or len(self._n_by_reason) < _MAX_REASONS
+            self._n_by_reason[kind if known else "other"] += 1
 
     @property
     def dead_letter_counts(self) -> dict[str, int]:
