@@ -133,7 +133,7 @@ class Timelines:
 
 
 def merge(past: Past, new: Arrivals, session_gap_ms: int, next_session: int) -> Timelines:
-    """Merge a batch's clicks into the histories of its users.
+    """Merge a batch's clicks into the histories of its users, each of whom has a click in it.
 
     A click that arrives late is put where its time belongs. A click that does not name its session
     joins that of the entry before it, unless it comes more than `session_gap_ms` after it.

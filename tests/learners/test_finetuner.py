@@ -111,3 +111,11 @@ class TestFineTunerState(StatefulContract):
         stateful.follow(changes_of(5 + step, recycled=(step,) if step else ()))
         steps(stateful._scorer, stateful, 2)
         return loss_of(stateful._scorer).detach().numpy()
+
+
+def test_an_infinite_loss_with_finite_gradients_is_skipped_too():
+    scorer, tuner = tuner_of()
+    before = scorer.start_D.detach().clone()
+    tuner.step(lambda: loss_of(scorer) + float("inf"))
+    assert tuner.n_skipped == 1
+    assert torch.equal(scorer.start_D, before)

@@ -219,3 +219,12 @@ def test_restored_tables_ask_the_same():
         assert one.session_B.tolist() == other.session_B.tolist()
         one_change, other_change = builder.advance(batch), other_builder.advance(batch)
         assert one_change.recycled_R.tolist() == other_change.recycled_R.tolist()
+
+
+def test_a_forgotten_user_keeps_only_what_was_clicked_after_the_request():
+    _, builder = builder_of()
+    builder.advance(batch_of([("ann", "a", 1), ("ann", "b", 2)]))
+    forget = (Forget(user="ann", ts=5),)
+    builder.advance(batch_of([("ann", "b", 4), ("ann", "a", 6)], others=forget))
+    queries = builder.prepare(batch_of([("ann", "b", 9)]))
+    assert histories_asked(queries) == [[0]]

@@ -114,3 +114,11 @@ class TestJoinerState(StatefulContract):
         batch = batch_of([("ann", f"i{10 * step + n + 5}", n) for n in range(10)], step)
         builder = ContextBuilder(catalogue, histories, 5, 3, False)
         return obj.join(batch, builder.prepare(batch), {}).lessons.target_M.tolist()
+
+
+def test_with_seen_items_excluded_a_newcomer_is_a_sample_once_a_batch():
+    loop = Loop(exclude_seen=True)
+    outcomes = loop.step(
+        batch_of([("ann", "n", 1), ("bob", "n", 2), ("ann", "n", 2), ("ann", "n", 3)])
+    )
+    assert outcomes.is_sample_B.tolist() == [True, True, False, False]

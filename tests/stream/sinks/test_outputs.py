@@ -1,0 +1,34 @@
+from dataclasses import replace
+
+from stream.protocols import DeadLetter
+from stream.sinks.outputs import Outputs
+from tests.batches import batch_of
+from tests.fakes_sinks import ListSink
+
+
+def outputs_of() -> Outputs:
+    return Outputs(ListSink([]), ListSink([]))
+
+
+def bury(outputs: Outputs, *reasons: str) -> None:
+    letters = tuple(DeadLetter(f"f:{n}", reason, b"x") for n, reason in enumerate(reasons))
+    outputs.write(replace(batch_of([]), dead_letters=letters), [])
+
+
+def test_reasons_are_counted_without_the_values_in_them():
+    outputs = outputs_of()
+    bury(
+        outputs,
+        *[f"far future: ts {n} is ahead" for n in range(200)],
+        "not 'a' number",
+        "not 'b' number",
+    )
+    assert outputs.dead_letter_counts == {"far future: ts … is ahead": 200, "not … number": 2}
+
+
+def test_the_kinds_of_reason_are_bounded():
+    outputs = outputs_of()
+    bury(outputs, *["reason " + "x" * n for n in range(300)])
+    counts = outputs.dead_letter_counts
+    assert len(counts) == 101
+    assert counts["other"] == 200
