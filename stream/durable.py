@@ -22,10 +22,15 @@ def write_durably(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the rename itself
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as err:
         raise SinkError(f"{path}: cannot be written: {err.strerror or err}") from err
+
+
+def sync_folder(folder: Path) -> None:
+    """Put a folder's entries on disk: a new file's name is there only when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, get_args
 import msgspec
 import zstandard
 
+from stream.durable import sync_folder
 from stream.errors import SinkError, UsageError
 from stream.events import Event
 
@@ -126,7 +127,7 @@ def _replacing(target: Path) -> Iterator[FileIO]:
                 os.fsync(file)
         with _explained(target):
             unfinished.replace(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
     finally:
         with _explained(target):
             unfinished.unlink(missing_ok=True)
@@ -148,15 +149,6 @@ def _explained(target: Path) -> Iterator[None]:
         raise SinkError(
             f"{target}: cannot be written: {reason}; make room or choose another path"
         ) from err
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new file's name is on disk only when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _present_fields(event: Event) -> dict[str, Any]:

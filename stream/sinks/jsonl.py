@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from stream.durable import sync_folder
 from stream.errors import SinkError
 from stream.protocols import Record, State
 
@@ -112,7 +113,7 @@ class JsonlSink:
         try:
             with self._explained("cannot be cut back"):
                 self._cut_back(file)
-                _sync_folder(self._path.parent)
+                sync_folder(self._path.parent)
         except SinkError:
             file.close()
             raise
@@ -139,12 +140,3 @@ class JsonlSink:
                 f"{self._path} {what}: {err.strerror}; make room or choose another path, then "
                 "start again: the run goes on from its newest checkpoint"
             ) from err
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new file's name is on disk only when its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
