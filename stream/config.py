@@ -43,8 +43,8 @@ class FreshrankConfig(BaseModel):
     evaluator: EvaluatorConfig = EvaluatorConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     threads: PositiveInt | None = None
-    """CPU threads of the learner; bits are the same only for the same number. Unset: all cores,
-    and after a resume the number that the checkpoint was made with."""
+    """CPU threads of the learner; bits are the same only for the same number. Unset: all cores
+    up to eight, and after a resume the number that the checkpoint was made with."""
 
     @model_validator(mode="after")
     def _learners_differ(self) -> "FreshrankConfig":

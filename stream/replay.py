@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +23,13 @@ from stream.settings import read_settings
 
 CONFIG_FILE = "config.yaml"
 SUMMARY_FILE = "summary.json"
+
+# Steps on a mini-batch are too small to keep more threads busy.
+_MAX_THREADS = 8
+
+
+OnStart = Callable[[Pipeline, list[str]], None]
+"""Called before the first batch, with what the user should know of the state gone on from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +52,24 @@ class Summary:
 
     record: dict[str, Any]
     is_stopped: bool
-    warnings: list[str] = field(default_factory=list)
 
 
 def resolved(config: FreshrankConfig, out: Path, resume: bool) -> FreshrankConfig:
     """The settings with nothing left to the machine.
 
     An unset number of threads becomes the one that the run in `out` was made with, or else the
-    number of cores: a resumed run repeats the bits of the first machine.
+    number of cores, up to eight: a resumed run repeats the bits of the first machine.
     """
     threads = config.threads
     if threads is None and resume and (out / CONFIG_FILE).is_file():
         threads = read_settings(FreshrankConfig, out / CONFIG_FILE).threads
-    return config.model_copy(update={"threads": threads or os.cpu_count() or 1})
+    return config.model_copy(update={"threads": threads or min(os.cpu_count() or 1, _MAX_THREADS)})
 
 
 def run_replay(
     replay: Replay,
     on_batch: OnBatch | None = None,
-    on_start: Callable[[Pipeline], None] | None = None,
+    on_start: OnStart | None = None,
 ) -> Summary:
     """Replay a source to its end, or until the pipeline is stopped.
 
@@ -89,7 +95,7 @@ def run_replay(
             else:
                 _write_config(replay)
             if on_start is not None:
-                on_start(pipeline)
+                on_start(pipeline, warnings)
             n_before, started_s = pipeline.n_events, time.perf_counter()
             pipeline.run(start)
             seconds = time.perf_counter() - started_s
@@ -98,7 +104,7 @@ def run_replay(
     record["checkpoint"] = str(stored[-1][2]) if stored else None
     text = json.dumps(record, indent=2) + "\n"
     write_durably(replay.out / SUMMARY_FILE, text.encode())
-    return Summary(record, pipeline.is_stopped, warnings)
+    return Summary(record, pipeline.is_stopped)
 
 
 def _write_config(replay: Replay) -> None:

@@ -154,7 +154,9 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
     stop = StopSignals(on_stop=progress.stopping)
     source = FileSource(config.source, job.paths, config.batch, sleep=stop.sleep)
 
-    def on_start(pipeline: "Pipeline") -> None:
+    def on_start(pipeline: "Pipeline", warnings: list[str]) -> None:
+        for warning in warnings:
+            terminal.warn(f"warning: {warning}")
         progress.start(pipeline)
         stop.attach(pipeline)
 
@@ -164,8 +166,6 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
             on_batch=lambda _batch, pipeline: progress.update(pipeline),
             on_start=on_start,
         )
-    for warning in summary.warnings:
-        terminal.warn(f"warning: {warning}")
     if not job.is_quiet:
         _tell(terminal, summary, config.champion, job.out)
     if summary.is_stopped:
