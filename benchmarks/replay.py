@@ -42,7 +42,7 @@ SETTINGS = {
     "ml-100k": Path(__file__).with_name("ml100k.yaml"),
     "diginetica": Path(__file__).with_name("diginetica.yaml"),
 }
-MODEL_FREE = ["champion=counting", "shadows=[]"]
+MODEL_FREE = ["champion=counting", "shadows=[]", "batch.events=256"]
 MODEL_ONLY = ["champion=transformer", "shadows=[]", "batch.events=256"]
 
 

@@ -58,7 +58,7 @@ class ContextBuilder:
         self._history_items = history_items
         self._k = k
         self._exclude_seen = exclude_seen
-        self._merged: tuple[Batch, Timelines] | None = None
+        self._merged: tuple[Batch, list[str], Timelines] | None = None
 
     def without_repeats(self, batch: Batch) -> Batch:
         """The batch without clicks that came before: same user, same item, same instant.
@@ -66,7 +66,8 @@ class ContextBuilder:
         A click delivered twice is no second piece of evidence: it becomes a dead letter. Looked
         for in the batch and in the kept history of its user.
         """
-        is_repeat_B = self._merged_with(batch).repeats()
+        _, timelines = self._merged_with(batch)
+        is_repeat_B = timelines.repeats()
         if not is_repeat_B.any():
             return batch
         letters = tuple(_repeat(batch.clicks, b) for b in np.flatnonzero(is_repeat_B).tolist())
@@ -82,7 +83,7 @@ class ContextBuilder:
         A user's own earlier clicks of the batch extend the context, if their items were admitted
         when the batch began; nothing else moves within a batch.
         """
-        timelines = self._merged_with(batch)
+        _, timelines = self._merged_with(batch)
         live_E = is_live(timelines.item_E, self._catalogue.generation_V)
         until_E = np.concatenate([[0], np.cumsum(live_E)])  # live entries before each entry
         # contexts end before the click: predict must not see its own label, nor one as late.
@@ -114,28 +115,30 @@ class ContextBuilder:
         A user who asked to be forgotten keeps only the clicks later than the request.
         """
         upserts = [event for event in batch.others if isinstance(event, Item)]
-        self._merged = None
         recycled_R = self._catalogue.admit(batch.clicks.item_B, upserts)
         forgotten = {str(e.user): int(e.ts) for e in batch.others if isinstance(e, Forget)}
         for user in forgotten:
             self._histories.forget(user)
-        clicks = _after_forget(batch.clicks, forgotten)
-        users_G, timelines = self._histories.merged_with(clicks, self._packed_items(clicks))
+        if forgotten:
+            clicks = _after_forget(batch.clicks, forgotten)
+            users_G, timelines = self._histories.merged_with(clicks, self._packed_items(clicks))
+        else:
+            users_G, timelines = self._merged_with(batch)
+            timelines = timelines.with_items(self._packed_items(batch.clicks))
         self._histories.advance(users_G, timelines, self._catalogue.generation_V)
+        self._merged = None
         return Changes(
             n_items=len(self._catalogue),
             recycled_R=recycled_R,
             forgotten_F=np.array([hash64(user) for user in forgotten], np.int64),
         )
 
-    def _merged_with(self, batch: Batch) -> Timelines:
-        """The timelines of a batch; kept until it is advanced past, since nothing moves before."""
+    def _merged_with(self, batch: Batch) -> tuple[list[str], Timelines]:
+        """Users and timelines of a batch; kept until it is advanced past: nothing moves before."""
         if self._merged is None or self._merged[0] is not batch:
-            _, timelines = self._histories.merged_with(
-                batch.clicks, self._packed_items(batch.clicks)
-            )
-            self._merged = (batch, timelines)
-        return self._merged[1]
+            packed_B = self._packed_items(batch.clicks)
+            self._merged = (batch, *self._histories.merged_with(batch.clicks, packed_B))
+        return self._merged[1:]
 
     def _packed_items(self, clicks: Clicks) -> Int64s:
         rows_B = self._catalogue.rows(clicks.item_B)

@@ -7,7 +7,7 @@ both are built from it once, on columns.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,6 +96,12 @@ class Timelines:
     slot_B: Int64s
     group_B: Int64s
     next_session: int
+
+    def with_items(self, item_B: Int64s) -> "Timelines":
+        """The same timelines, with the rows that the clicks' items have by now."""
+        item_E = self.item_E.copy()
+        item_E[self.slot_B] = item_B
+        return replace(self, item_E=item_E)
 
     def before(self, ts_B: Int64s) -> Int64s:
         """For each click, the first entry of its group that is not strictly earlier than `ts_B`."""
