@@ -39,11 +39,11 @@ class TransformerConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    history_items: PositiveInt = 50
+    history_items: int = Field(default=50, ge=1, le=2_000)
     """Last clicks of a user that the transformer reads."""
-    width: PositiveInt = 64
-    layers: PositiveInt = 2
-    heads: PositiveInt = 2
+    width: int = Field(default=64, ge=2, le=4_096)
+    layers: int = Field(default=2, ge=1, le=48)
+    heads: int = Field(default=2, ge=1, le=64)
     dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
     temperature: float = Field(default=16.0, gt=0.0)
     """Factor on the cosine of state and item."""

@@ -25,6 +25,9 @@ from stream.protocols import Learner, Source
 from stream.sinks.jsonl import JsonlSink
 from stream.sinks.outputs import Outputs
 
+METRICS_FILE = "metrics.jsonl"
+DEAD_LETTERS_FILE = "dead_letters.jsonl"
+
 # What may differ between the parts of one run. None of it reaches a metric or a weight, but that
 # a limit ends the stream early, amid a batch: going on from there cuts later batches otherwise.
 _FREE_KEYS: dict[str, set[str] | bool] = {
@@ -64,7 +67,7 @@ def build_pipeline(
         evaluator=PrequentialEvaluator(
             config.evaluator, config.ranking, [config.champion, *config.shadows]
         ),
-        outputs=Outputs(JsonlSink(out / "metrics.jsonl"), JsonlSink(out / "dead_letters.jsonl")),
+        outputs=Outputs(JsonlSink(out / METRICS_FILE), JsonlSink(out / DEAD_LETTERS_FILE)),
         checkpoints=checkpoints,
     )
     return Pipeline(parts, on_batch)

@@ -260,7 +260,7 @@ def read_latest(folder: Path) -> Checkpoint | None:
     reasons = "; ".join(damage.reason for damage in passed_by)
     raise CheckpointError(
         f"{folder}: all {len(passed_by)} checkpoints are damaged ({reasons}); restore one from a "
-        "backup, or set checkpoint.dir to an empty folder to start afresh"
+        "backup, or start afresh in another folder"
     )
 
 
@@ -334,8 +334,8 @@ def _read_manifest(path: Path) -> Manifest:
     if (found := fields.get("format_version")) != FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format version {found}, this freshrank reads {FORMAT_VERSION}; resume "
-            f"with the version that wrote it ({fields.get('versions')}), or set checkpoint.dir to "
-            "an empty folder"
+            f"with the version that wrote it ({fields.get('versions')}), or start "
+            "afresh in another folder"
         )
     try:
         return Manifest.model_validate(fields)

@@ -5,7 +5,7 @@ Every key has a default: an empty file is a valid configuration.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evaluators.prequential import EvaluatorConfig
 from evaluators.ranking import RankingConfig
@@ -42,7 +42,7 @@ class FreshrankConfig(BaseModel):
     session_knn: SessionNeighboursConfig = SessionNeighboursConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
-    threads: PositiveInt | None = None
+    threads: int | None = Field(default=None, ge=1, le=256)
     """CPU threads of the learner; bits are the same only for the same number. Unset: all cores
     up to eight, and after a resume the number that the checkpoint was made with."""
 

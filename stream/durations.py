@@ -4,8 +4,8 @@ Examples
 --------
 >>> parse_duration_ms("10m")
 600000
->>> parse_duration_ms(250)
-250
+>>> parse_duration_ms("1.5h")
+5400000
 >>> format_duration_ms(5_400_000)
 '90m'
 """
@@ -13,29 +13,28 @@ Examples
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo
+
+WRITTEN_BY_PEOPLE = "written by people"
+"""Validation context of settings that come as text: a bare number is no duration there."""
 
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 
 
 def parse_duration_ms(value: object) -> int:
-    """Milliseconds of a duration such as `10m`; a bare integer is milliseconds already.
+    """Milliseconds of a duration such as `10m`; a whole number is milliseconds already.
 
     Raises
     ------
     ValueError
         If the value is negative, or neither a whole number nor a number with one of the units.
     """
-    if isinstance(value, bool):
-        raise ValueError(f"expected a duration such as 500ms, 30s, 10m, 1h or 7d, got {value}")
-    if isinstance(value, int):
-        if value < 0:
-            raise ValueError(f"a duration is not negative, got {value}")
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, str) and (match := _PATTERN.fullmatch(value.strip())):
         return round(float(match[1]) * _UNIT_MS[match[2]])
-    raise ValueError(f"expected a duration such as 500ms, 30s, 10m, 1h or 7d, got {value!r}")
+    raise ValueError("expected a duration with its unit, such as 500ms, 30s, 10m, 1h or 7d")
 
 
 def format_duration_ms(duration_ms: int) -> str:
@@ -46,8 +45,15 @@ def format_duration_ms(duration_ms: int) -> str:
     return f"{duration_ms}ms"
 
 
+def _validated(value: object, info: ValidationInfo) -> int:
+    # In code the name of a setting is enough; a person who writes 30 means seconds or minutes.
+    if info.context == WRITTEN_BY_PEOPLE and isinstance(value, int) and value != 0:
+        raise ValueError("expected a duration with its unit, such as 500ms, 30s, 10m, 1h or 7d")
+    return parse_duration_ms(value)
+
+
 DurationMs = Annotated[
     int,
-    BeforeValidator(parse_duration_ms),
+    BeforeValidator(_validated),
     PlainSerializer(format_duration_ms, return_type=str),
 ]

@@ -4,6 +4,7 @@ FreshrankError
   UsageError             a wrong argument or input: exit status 2, before any work
     ConfigError          the configuration cannot be used: refuses to start
   SourceError            the source cannot go on
+    NoUsableEventError   every record that came was bad
   SinkError              an output cannot be written
   CheckpointError        refuses to resume; an older checkpoint stays untouched
 
@@ -30,6 +31,10 @@ class ConfigError(UsageError):
 
 class SourceError(FreshrankError):
     """The source cannot go on; what was read so far stays valid."""
+
+
+class NoUsableEventError(SourceError):
+    """Records came, and not one of them was an event."""
 
 
 class SinkError(FreshrankError):

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,13 @@ from typing import Any, NoReturn
 
 import yaml
 
-from stream.build import build_pipeline, config_hash, fixed_settings
+from stream.build import (
+    DEAD_LETTERS_FILE,
+    METRICS_FILE,
+    build_pipeline,
+    config_hash,
+    fixed_settings,
+)
 from stream.checkpoint import Checkpoints
 from stream.checkpoint_files import list_checkpoints
 from stream.config import FreshrankConfig
@@ -23,6 +29,7 @@ from stream.settings import read_settings
 
 CONFIG_FILE = "config.yaml"
 SUMMARY_FILE = "summary.json"
+OUTPUT_FILES = (SUMMARY_FILE, METRICS_FILE, DEAD_LETTERS_FILE)
 
 # Steps on a mini-batch are too small to keep more threads busy.
 _MAX_THREADS = 8
@@ -66,6 +73,21 @@ def resolved(config: FreshrankConfig, out: Path, resume: bool) -> FreshrankConfi
     return config.model_copy(update={"threads": threads or min(os.cpu_count() or 1, _MAX_THREADS)})
 
 
+def settings_of_run(out: Path, overrides: Sequence[str]) -> FreshrankConfig:
+    """The settings that the run in `out` was made with, and what is to change.
+
+    How fast and how far that run read is left out: a resumed one reads on.
+
+    Raises
+    ------
+    UsageError
+        If `out` holds no run.
+    """
+    _require_earlier_run(out)
+    reading = [f"source.{key}=null" for key in ("speed", "limit", "until_ms")]
+    return read_settings(FreshrankConfig, out / CONFIG_FILE, [*reading, *overrides])
+
+
 def run_replay(
     replay: Replay,
     on_batch: OnBatch | None = None,
@@ -82,17 +104,19 @@ def run_replay(
     """
     checkpoint = replay.config.checkpoint
     folder = replay.out / checkpoint.dir
-    if not replay.resume:
+    if replay.resume:
+        _require_earlier_run(replay.out)
+    else:
         _refuse_earlier_run(replay.out, folder)
     with Checkpoints(
         checkpoint.model_copy(update={"dir": folder}), config_hash(replay.config)
     ) as checkpoints:
         pipeline = build_pipeline(replay.config, replay.source, replay.out, checkpoints, on_batch)
+        start, warnings = None, list[str]()
+        if replay.resume:  # a refusal comes before any output is opened
+            start, warnings = _resume(replay, checkpoints, pipeline)
         with closing(pipeline):
-            start, warnings = None, list[str]()
-            if replay.resume:
-                start, warnings = _resume(replay, checkpoints, pipeline)
-            else:
+            if not replay.resume:
                 _write_config(replay)
             if on_start is not None:
                 on_start(pipeline, warnings)
@@ -112,10 +136,25 @@ def _write_config(replay: Replay) -> None:
     write_durably(replay.out / CONFIG_FILE, text.encode())
 
 
+def _require_earlier_run(out: Path) -> None:
+    if not (out / CONFIG_FILE).is_file():
+        raise UsageError(
+            f"{out}: holds no run to resume ({CONFIG_FILE} is missing); check --out, or leave out "
+            "--resume to start a run"
+        )
+
+
 def _refuse_earlier_run(out: Path, checkpoint_folder: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file; name a folder for the outputs")
     if (out / CONFIG_FILE).exists():
         raise UsageError(
             f"{out}: holds a run already; add --resume to go on with it, or name another --out"
+        )
+    if found := [name for name in OUTPUT_FILES if (out / name).exists()]:
+        raise UsageError(
+            f"{out}: holds {', '.join(found)}, which this run would write over; move them away, "
+            "or name another --out"
         )
     if list_checkpoints(checkpoint_folder):
         raise UsageError(
@@ -129,8 +168,6 @@ def _resume(
 ) -> tuple[Position | None, list[str]]:
     found = checkpoints.latest()
     if found is None:
-        if not (replay.out / CONFIG_FILE).exists():
-            raise UsageError(f"{replay.out}: holds no run to resume; leave out --resume to start")
         return None, [f"{replay.out}: no checkpoint was taken yet; starting from the beginning"]
     if found.manifest.config_hash != config_hash(replay.config):
         _refuse_other_settings(replay)
@@ -169,6 +206,7 @@ def _summary(pipeline: Pipeline, n_events: int, seconds: float) -> Record:
     judged = pipeline.metrics()
     return {
         "events": pipeline.n_events,
+        "events_now": n_events,
         "records": pipeline.n_records,
         "seconds": round(seconds, 3),
         "events_per_second": round(n_events / seconds, 1) if seconds else None,

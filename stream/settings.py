@@ -5,6 +5,7 @@ misspelled key the nearest valid name.
 """
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -14,7 +15,15 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from stream.durations import WRITTEN_BY_PEOPLE
 from stream.errors import ConfigError
+
+# What the validator calls things, and what people who write YAML do.
+_PLAIN_WORDS = {
+    r"valid dictionary or instance of \w+": "group of keys",
+    "valid (tuple|list)": "list, such as [1, 10]",
+    "valid dictionary": "group of keys",
+}
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -32,7 +41,7 @@ def read_settings(model: type[ModelT], path: Path | None, overrides: Sequence[st
         _apply(values, override)
     values = {key: value for key, value in values.items() if value is not None}  # `batch:` alone
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=WRITTEN_BY_PEOPLE)
     except ValidationError as err:
         lines = [
             f"{_origin(problem['loc'], path, overrides)}: {_explain(model, problem)}"
@@ -41,9 +50,24 @@ def read_settings(model: type[ModelT], path: Path | None, overrides: Sequence[st
         raise ConfigError("\n".join(lines)) from err
 
 
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML whose mappings name each key once; plain YAML keeps the last of two without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands there twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
     except OSError as err:
         raise ConfigError(f"{path}: cannot be read: {err.strerror}") from err
     except UnicodeDecodeError as err:
@@ -99,10 +123,12 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
         return f"{path}: unknown key; {hint}"
     came = problem.get("input")
     message = problem["msg"].removeprefix("Value error, ")
+    for awkward, plain in _PLAIN_WORDS.items():
+        message = re.sub(awkward, plain, message)
     told = f"{message[0].lower()}{message[1:]}"
     if isinstance(came, dict):  # a rule over several keys: what came is in the message
         return f"{path}: {told}" if path else told
-    return f"{path}: {told} (got {repr(came)[:80]})"
+    return f"{path}: {told}" if "got" in told else f"{path}: {told} (got {repr(came)[:80]})"
 
 
 def _model_at(model: type[BaseModel], loc: tuple[Any, ...]) -> type[BaseModel] | None:

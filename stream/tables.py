@@ -59,9 +59,11 @@ def facts_table(summary: Record, out: Path) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    rate = summary["events_per_second"]
+    rate, now = summary["events_per_second"], summary["events_now"]
     speed = f" ({rate:,.0f} events/s)" if rate else ""
-    table.add_row("events", _plain(f"{summary['events']:,} in {summary['seconds']:,.1f} s{speed}"))
+    part = "" if now == summary["events"] else f", {now:,} of them now,"
+    told = f"{summary['events']:,}{part} in {summary['seconds']:,.1f} s{speed}"
+    table.add_row("events", _plain(told))
     table.add_row("clicks", _plain(_clicks_text(summary["counts"])))
     table.add_row("dead letters", _plain(_dead_letters_text(summary["dead_letters"], out)))
     table.add_row("outputs", _plain(f"{out}: summary.json, metrics.jsonl"))

@@ -45,6 +45,8 @@ def import_log(
         options["with_catalogue"] = False
     if periods is not None:
         options["periods"] = _numbers(periods)
+    if target.exists():
+        raise UsageError(f"{target}: exists already; remove it, or name another file")
     counts = import_events(format_name, source, target, **options)
     by_type = ", ".join(f"{count:,} {kind}" for kind, count in counts.n_by_type.items())
     terminal.tell(f"{target}, {size_text(target.stat().st_size)}")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from stream.commands.stopping import StopSignals
 from stream.commands.terminal import Terminal, examples, terminal_of
-from stream.errors import UsageError
+from stream.errors import NoUsableEventError, UsageError
 from stream.progress import Progress
 from stream.settings import read_settings
 from stream.sources.inputs import STDIN
@@ -22,8 +22,11 @@ from stream.tables import facts_table, ranking_table
 if TYPE_CHECKING:
     from stream.config import FreshrankConfig
     from stream.pipeline import Pipeline
+    from stream.protocols import Batch
     from stream.replay import Summary
     from stream.sources.file import FileSource
+
+DEAD_LETTERS_FILE = "dead_letters.jsonl"
 
 EXAMPLES = examples(
     "freshrank replay 'events/*.jsonl.zst'",
@@ -98,9 +101,11 @@ def replay(  # noqa: PLR0913
 ) -> None:
     """Replay files of events: predict each click, judge the prediction, then learn from it.
 
-    The same events give the same metrics and weights on every run.
+    The same events give the same metrics and weights on every run. With --resume and no --config
+    the settings are those of the run in --out.
     """
     from stream.config import FreshrankConfig
+    from stream.replay import settings_of_run
 
     terminal = terminal_of(ctx)
     given = {
@@ -111,7 +116,11 @@ def replay(  # noqa: PLR0913
         **{f"map.{name}": column for name, column in _columns(columns).items()},
     }
     of_source = [f"source.{k}={json.dumps(v)}" for k, v in given.items() if v is not None]
-    settings = read_settings(FreshrankConfig, config, [*(overrides or []), *of_source])
+    keys = [*(overrides or []), *of_source]
+    if resume and config is None:
+        settings = settings_of_run(out, keys)
+    else:
+        settings = read_settings(FreshrankConfig, config, keys)
     job = Watched(settings, paths, out, resume, quiet, _resume_args(terminal.args))
     run_watched(terminal, job)
 
@@ -160,10 +169,18 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
         progress.start(pipeline)
         stop.attach(pipeline)
 
+    def on_batch(batch: "Batch", pipeline: "Pipeline") -> None:
+        if batch.seq == 0 and _looks_like_seconds(batch.watermark_ms):
+            terminal.warn(
+                f"warning: ts {batch.watermark_ms} is taken for milliseconds and lies in 1970; "
+                "if these are seconds, multiply them by 1000"
+            )
+        progress.update(pipeline)
+
     with stop, progress:
         summary = run_replay(
             Replay(config, source, job.out, job.resume),
-            on_batch=lambda _batch, pipeline: progress.update(pipeline),
+            on_batch=on_batch,
             on_start=on_start,
         )
     if not job.is_quiet:
@@ -171,7 +188,24 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
     if summary.is_stopped:
         terminal.warn(_how_to_resume(job))
         raise typer.Exit(stop.exit_status)
+    _refuse_nothing_usable(summary, job.out)
     return summary
+
+
+def _refuse_nothing_usable(summary: "Summary", out: Path) -> None:
+    """Fail a run all of whose records were bad: the input is not what it was taken for."""
+    record = summary.record
+    if record["records"] and not record["events"]:
+        reason, count = next(iter(record["dead_letters"].items()))
+        raise NoUsableEventError(
+            f"none of {record['records']:,} records could be used; {count:,} x {reason}; see "
+            f"{out / DEAD_LETTERS_FILE}, and --map if the fields have other names"
+        )
+
+
+def _looks_like_seconds(watermark_ms: int) -> bool:
+    """Whether a time that was taken for milliseconds would lie in 2001 .. 2039 as seconds."""
+    return 1_000_000_000 <= watermark_ms < 2_200_000_000
 
 
 def _time_ms(option: str, text: str | None) -> int | None:

@@ -75,6 +75,8 @@ class JsonlSink:
         self._flushed_records = self._written_records
 
     def close(self) -> None:
+        if self._file is None and not self._buffer:
+            return  # nothing was written: whatever lies there belongs to an earlier run
         try:
             self.flush()
         finally:
@@ -126,7 +128,7 @@ class JsonlSink:
             raise SinkError(
                 f"{self._path} has {found_bytes} bytes, the checkpoint knows "
                 f"{self._written_bytes}: it was cut or replaced since; put it back, or start "
-                "afresh with an empty checkpoint.dir"
+                "afresh in another folder"
             )
         file.truncate(self._written_bytes)
         file.seek(self._written_bytes)

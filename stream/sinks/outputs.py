@@ -41,8 +41,10 @@ class Outputs:
         self._dead_letters.flush()
 
     def close(self) -> None:
-        self._metrics.close()
-        self._dead_letters.close()
+        try:
+            self._metrics.close()
+        finally:
+            self._dead_letters.close()
 
     def state_dict(self) -> State:
         return {

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from stream.decoding import Entry, dead_letter, far_future, to_columns
-from stream.durations import DurationMs, format_duration_ms
+from stream.durations import format_duration_ms
 from stream.protocols import Batch, DeadLetter, Int64s, Position
 from stream.sources.records import Records, joined
 
@@ -25,7 +25,7 @@ class BatchConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     events: PositiveInt = 256
-    max_age_ms: DurationMs = 500
+    max_age_ms: PositiveInt = 500
 
 
 def cut(runs: Iterator[Records], n_records: int, limit: int | None = None) -> Iterator[Records]:

@@ -143,5 +143,5 @@ class _Readable(Protocol):
 def _shorter(path: str, offset_bytes: int) -> SourceError:
     return SourceError(
         f"{path}: ends before byte {offset_bytes}, where the checkpoint goes on; "
-        "give the same file again, or start with an empty checkpoint.dir"
+        "give the same file again, or start afresh in another --out"
     )

@@ -14,6 +14,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    model_validator,
 )
 
 from stream.decoding import event_fields
@@ -67,6 +68,12 @@ class FileSourceConfig(BaseModel):
     limit: PositiveInt | None = None
     max_line_bytes: PositiveInt = 1 << 20
     max_ahead: DurationMs = _YEAR_MS
+
+    @model_validator(mode="after")
+    def _from_is_before_until(self) -> "FileSourceConfig":
+        if self.from_ms is not None and self.until_ms is not None and self.from_ms >= self.until_ms:
+            raise ValueError(f"from_ms {self.from_ms} is not before until_ms {self.until_ms}")
+        return self
 
 
 class FileSource:

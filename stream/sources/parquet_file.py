@@ -51,7 +51,7 @@ class ParquetReader:
             if row > n_rows:
                 raise SourceError(
                     f"{path}: ends before row {row}, where the checkpoint goes on; "
-                    "give the same file again, or start with an empty checkpoint.dir"
+                    "give the same file again, or start afresh in another --out"
                 )
             try:
                 for fields in self._runs(file, row):

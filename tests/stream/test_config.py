@@ -45,10 +45,27 @@ def test_what_is_written_out_reads_back_as_the_same(tmp_path):
 
 
 def test_durations_are_written_as_people_write_them():
-    written = read_settings(FreshrankConfig, None, ["checkpoint.every=90000"]).model_dump(
+    written = read_settings(FreshrankConfig, None, ["checkpoint.every=90000ms"]).model_dump(
         mode="json"
     )
     assert written["checkpoint"]["every"] == "90s"
+
+
+@pytest.mark.parametrize("value", ["30", "'30 parsecs'", "-5s", "true"])
+def test_a_duration_without_a_unit_is_refused(value):
+    with pytest.raises(ConfigError, match=r"session_gap: expected a duration"):
+        read_settings(FreshrankConfig, None, [f"histories.session_gap={value}"])
+
+
+@pytest.mark.parametrize("key", ["threads=99999", "learner.width=100000000"])
+def test_sizes_that_no_machine_can_hold_are_refused(key):
+    with pytest.raises(ConfigError, match=r"less than or equal to"):
+        read_settings(FreshrankConfig, None, [key])
+
+
+def test_a_stretch_of_time_that_ends_before_it_begins_is_refused():
+    with pytest.raises(ConfigError, match=r"from_ms 9 is not before until_ms 5"):
+        read_settings(FreshrankConfig, None, ["source.from_ms=9", "source.until_ms=5"])
 
 
 def test_a_misspelled_key_of_any_depth_is_told_with_the_nearest():

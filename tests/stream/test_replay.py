@@ -5,7 +5,7 @@ import yaml
 
 from stream.build import config_hash
 from stream.config import FreshrankConfig
-from stream.errors import CheckpointError, ConfigError, UsageError
+from stream.errors import CheckpointError, UsageError
 from stream.replay import Replay, resolved, run_replay
 from stream.sources.file import FileSource
 from tests.runs import small_config, write_shop
@@ -70,7 +70,7 @@ def test_settings_that_reach_no_metric_may_change(replay_of):
 def test_resuming_without_the_written_settings_says_so(replay_of):
     run_replay(replay_of())
     (replay_of().out / "config.yaml").unlink()
-    with pytest.raises(ConfigError, match=r"config\.yaml: cannot be read"):
+    with pytest.raises(UsageError, match=r"config\.yaml is missing"):
         run_replay(replay_of(resume=True, batch={"events": 16}))
 
 

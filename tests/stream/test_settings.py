@@ -94,7 +94,7 @@ def test_every_problem_has_its_line(path):
     path.write_text("inner: {events: -1, every: soon}\nkss: [1]\n")
     events, every, ks = problems(path)
     assert events == f"{path}: inner.events: input should be greater than 0 (got -1)"
-    assert every.startswith(f"{path}: inner.every: expected a duration such as 500ms")
+    assert every.startswith(f"{path}: inner.every: expected a duration with its unit")
     assert every.endswith("(got 'soon')")
     assert ks == f"{path}: kss: unknown key; did you mean 'ks'?"
 
@@ -144,3 +144,13 @@ def test_a_rule_over_several_keys_is_told_without_the_whole_file(path):
     [problem] = problems(path)
     assert "expected ascending ks, got [10, 1]" in problem
     assert len(problem) < len(str(path)) + 100
+
+
+def test_a_key_that_stands_twice_is_refused(path):
+    path.write_text("inner: {events: 1}\nks: [1]\ninner: {events: 2}\n")
+    assert problems(path) == [f"{path}:3:1: is not YAML: the key 'inner' stands there twice"]
+
+
+def test_an_empty_group_of_keys_is_all_defaults(path):
+    path.write_text("inner:\n")
+    assert read_settings(Outer, path) == Outer()

@@ -33,6 +33,7 @@ def figures(value, difference=None):
 def summary(**changes):
     record = {
         "events": 60_000,
+        "events_now": 60_000,
         "records": 60_012,
         "seconds": 41.23,
         "events_per_second": 1455.3,
@@ -102,7 +103,7 @@ def test_a_reason_is_no_markup():
 
 
 def test_a_run_without_events_or_checkpoint_has_facts_too():
-    nothing = summary(events=0, seconds=0.0, events_per_second=None, checkpoint=None)
+    nothing = summary(events=0, events_now=0, seconds=0.0, events_per_second=None, checkpoint=None)
     text = shown(facts_table(nothing, Path("out")))
     assert rows(text)["events"] == ["0", "in", "0.0", "s"]
     assert "checkpoint" not in text
@@ -126,3 +127,8 @@ def test_sizes_round_up_to_the_next_unit():
         "1.0 MB",
         "5.0 TB",
     ]
+
+
+def test_a_resumed_run_tells_how_much_of_it_was_new():
+    text = shown(facts_table(summary(events_now=12_000), Path("out")))
+    assert "60,000, 12,000 of them now, in 41.2 s" in text

@@ -61,3 +61,11 @@ def test_wrong_options_are_told(log, tmp_path, capsys, args, expected):
 def test_the_help_names_every_format():
     option = inspect.signature(import_log).parameters["format_name"].annotation.__metadata__[0]
     assert [name for name in importers if name not in option.help] == []
+
+
+def test_a_file_that_exists_is_not_written_over(tmp_path, capsys):
+    target = tmp_path / "events.jsonl"
+    target.write_text("mine\n")
+    assert cli.run(["import", "diginetica", str(tmp_path), str(target)]) == 2
+    assert "exists already; remove it, or name another file" in capsys.readouterr().err
+    assert target.read_text() == "mine\n"

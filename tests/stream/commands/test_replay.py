@@ -72,12 +72,12 @@ def test_dead_letters_are_counted_by_reason(events, out, tmp_path, capsys):
 
 def test_columns_times_and_limit_are_settings_of_the_source(out, tmp_path, capsys):
     table = tmp_path / "log.csv"
-    rows = [f"{n % 3},{n % 5},{n * DAY_MS}" for n in range(30)]
+    rows = [f"{n % 3},{n % 5},{(7300 + n) * DAY_MS}" for n in range(30)]
     table.write_text("\n".join(["visitorid,itemid,timestamp", *rows]) + "\n")
     status, _, err = call(
         capsys,
         *["replay", str(table), "--map", "user=visitorid,item=itemid,ts=timestamp"],
-        *["--from", "1970-01-06", "--until", str(20 * DAY_MS), "--limit", "12"],
+        *["--from", "1990-01-01", "--until", str(7320 * DAY_MS), "--limit", "12"],
         *["--out", str(out), "-q", *FAST],
     )
     assert (status, err) == (0, "")
@@ -85,8 +85,8 @@ def test_columns_times_and_limit_are_settings_of_the_source(out, tmp_path, capsy
     checked = cli.run(["check", str(out / "config.yaml"), "--show"])
     shown = capsys.readouterr().out
     assert checked == 0
-    assert f"from_ms: {5 * DAY_MS}" in shown
-    assert f"until_ms: {20 * DAY_MS}" in shown
+    assert f"from_ms: {7305 * DAY_MS}" in shown
+    assert f"until_ms: {7320 * DAY_MS}" in shown
     assert "limit: 12" in shown
     assert "user: visitorid" in shown
 
@@ -248,3 +248,54 @@ def test_ctrl_c_does_not_wait_for_the_next_event(out, tmp_path):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
+
+
+def test_a_refused_resume_touches_nothing_and_the_run_can_go_on(events, out, capsys):
+    start = ["replay", events, "--out", str(out), "-q", *FAST]
+    assert call(capsys, *start) == (0, "", "")
+    files = [path for path in out.rglob("*") if path.is_file() and path.name != "run.lock"]
+    before = {path: path.read_bytes() for path in files}
+    status, _, err = call(capsys, *start, "--resume", "--set", "batch.events=17")
+    assert status == 1
+    assert "batch.events was" in err
+    assert {path: path.read_bytes() for path in before} == before
+    assert call(capsys, *start, "--resume")[0] == 0
+
+
+def test_a_resume_without_settings_takes_those_of_the_run(events, out, capsys):
+    start = ["replay", events, "--out", str(out), "-q"]
+    assert call(capsys, *start, "--limit", "256", *FAST)[0] == 0
+    assert call(capsys, *start, "--resume") == (0, "", "")
+    assert json.loads((out / "summary.json").read_text())["records"] > 256
+
+
+def test_a_resume_of_nothing_leaves_nothing_behind(events, out, capsys):
+    status, _, err = call(capsys, "replay", events, "--out", str(out), "--resume")
+    assert status == 2
+    assert "holds no run to resume" in err
+    assert not out.exists()
+
+
+def test_outputs_that_no_run_left_are_not_written_over(events, out, capsys):
+    out.mkdir()
+    (out / "metrics.jsonl").write_text("mine\n")
+    status, _, err = call(capsys, "replay", events, "--out", str(out), *FAST)
+    assert status == 2
+    assert "holds metrics.jsonl, which this run would write over" in err
+    assert (out / "metrics.jsonl").read_text() == "mine\n"
+
+
+def test_a_log_without_one_usable_record_fails_and_says_why(out, tmp_path, capsys):
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"visitor": "u", "item": "i", "ts": 5}\n' * 9)
+    status, _, err = call(capsys, "replay", str(log), "--out", str(out), "-q", *FAST)
+    assert status == 1
+    assert "none of 9 records could be used; 9 x Object missing required field `user`" in err
+
+
+def test_times_in_seconds_are_warned_of(out, tmp_path, capsys):
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"user": "u", "item": "i", "ts": 1732320008}\n')
+    status, _, err = call(capsys, "replay", str(log), "--out", str(out), "-q", *FAST)
+    assert status == 0
+    assert "lies in 1970; if these are seconds, multiply them by 1000" in " ".join(err.split())

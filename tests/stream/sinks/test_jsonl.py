@@ -67,8 +67,17 @@ def test_a_fresh_start_empties_the_file(path):
 def test_a_fresh_start_without_records_empties_the_file_too(path):
     path.parent.mkdir()
     path.write_text("of another run\n")
-    JsonlSink(path).close()
+    sink = JsonlSink(path)
+    sink.flush()
+    sink.close()
     assert path.read_bytes() == b""
+
+
+def test_a_sink_that_was_never_used_touches_nothing(path):
+    path.parent.mkdir()
+    path.write_text("of another run\n")
+    JsonlSink(path).close()
+    assert path.read_text() == "of another run\n"
 
 
 def test_the_state_is_as_of_the_last_flush(path):
