@@ -46,8 +46,9 @@ acceptance: install  ## every seed of every fault, and the long benchmarks: hour
 	$(MAKE) benchmarks
 
 benchmarks: install  ## print every figure of benchmarks/RESULTS.md: hours
-	$(BIN)/python -m benchmarks.replay
-	$(BIN)/python -m benchmarks.ml100k
+	$(BIN)/python -m benchmarks.decode
+	$(BIN)/python -m benchmarks.replay --events 10000
+	$(BIN)/python -m benchmarks.ml100k --set threads=1
 	$(BIN)/python -m benchmarks.diginetica
 
 clean:  ## remove the environment and the demo
