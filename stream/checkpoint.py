@@ -279,6 +279,6 @@ def _explained(path: Path, what: str) -> Iterator[None]:
     except OSError as err:
         raise CheckpointError(
             f"{path} {what}: {err.strerror or err}; older checkpoints are untouched; check the "
-            "space and the permissions of checkpoint.dir, then start again: the run goes on from "
-            "the newest one"
+            "space and the permissions, then go on from the newest one with --resume, if there is "
+            "one"
         ) from err

@@ -139,6 +139,6 @@ class JsonlSink:
             yield
         except OSError as err:
             raise SinkError(
-                f"{self._path} {what}: {err.strerror}; make room or choose another path, then "
-                "start again: the run goes on from its newest checkpoint"
+                f"{self._path} {what}: {err.strerror}; make room, then go on from the "
+                "newest checkpoint with --resume, or start in another folder"
             ) from err
