@@ -119,3 +119,18 @@ def test_an_infinite_loss_with_finite_gradients_is_skipped_too():
     tuner.step(lambda: loss_of(scorer) + float("inf"))
     assert tuner.n_skipped == 1
     assert torch.equal(scorer.start_D, before)
+
+
+def test_each_step_draws_its_own_dropout():
+    scorer, tuner = tuner_of()
+    drawn = []
+
+    def loss() -> torch.Tensor:
+        drawn.append(scorer.dropout(torch.ones(200)).detach())
+        return loss_of(scorer)
+
+    tuner.step(loss)
+    tuner.step(loss)
+    assert not torch.equal(drawn[0], drawn[1])
+    assert set(drawn[0].tolist()) != {1.0}, "dropout is on while learning"
+    assert torch.equal(scorer.dropout(torch.ones(9)), torch.ones(9)), "and off afterwards"

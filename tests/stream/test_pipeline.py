@@ -1,14 +1,18 @@
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from learners.counting import CountingLearner
+from learners.panel import Panel
 from stream.config import FreshrankConfig
 from stream.events import Click, Event, Item
 from stream.pipeline import Pipeline
 from stream.protocols import DeadLetter, Outcomes, Predictions
 from stream.sources.file import FileSource
+from tests.conformance.stateful_contract import assert_same_bits
 from tests.fakes import CRASH, CrashError, ListSource
 from tests.runs import contents, pipeline_in, run_in, small_config, write_shop
 
@@ -172,3 +176,48 @@ def test_dead_letters_are_kept_and_counted(tmp_path):
     assert (tmp_path / "dead_letters.jsonl").read_text() == (
         '{"seq":1,"name":"dead_letter-0","origin":"file:3","reason":"not JSON","raw":"{\\\\xff"}\n'
     )
+
+
+def test_a_loaded_pipeline_has_the_state_that_was_saved(tmp_path):
+    config = small_config()
+    done = run_in(tmp_path / "one", config, ListSource([*clicks(100), Item(item="i3", ts=0)], 32))
+    with pipeline_in(tmp_path / "one", config, ListSource([], 32)) as (pipeline, checkpoints):
+        found = checkpoints.latest()
+        assert found is not None
+        pipeline.load_state_dict(found.state)
+        assert_same_bits(pipeline.state_dict(), done.state_dict())
+    assert found.state["watermark_ms"] == max(click.ts for click in clicks(100))
+
+
+def test_each_click_enters_its_users_history_once(tmp_path):
+    stream = clicks(90)
+    pipeline = run_in(
+        tmp_path, small_config(learner={"history_items": 200, "width": 8}), ListSource(stream, 16)
+    )
+    state = pipeline.parts.tables["histories"].state_dict()
+    n_entries = dict(zip(state["table"]["ids"], state["length"].tolist(), strict=True))
+    assert n_entries == Counter(click.user for click in stream)
+
+
+def test_what_is_learned_is_what_was_asked(tmp_path):
+    """Lessons come with the contexts of their own queries: nothing moves between the two."""
+    stream, seen = clicks(120), []
+
+    class Watcher(CountingLearner):
+        def predict(self, queries):
+            self.asked = queries.contexts
+            return super().predict(queries)
+
+        def learn(self, outcomes):
+            seen.append(outcomes.queries.contexts is self.asked)
+            known = outcomes.lessons.target_M
+            rows = len(pipeline.parts.tables["catalogue"])
+            seen.append(bool((known < rows).all()) and rows == outcomes.queries.n_items)
+
+    config = small_config(shadows=[])
+    with pipeline_in(tmp_path, config, ListSource(stream, 16)) as (built, _):
+        panel = Panel(("transformer", Watcher()), {})
+        pipeline = Pipeline(replace(built.parts, panel=panel))
+        pipeline.run()
+    assert len(seen) == 2 * 8
+    assert all(seen)
