@@ -17,7 +17,7 @@ import msgspec
 
 from stream.decoding import EventDecoder
 from stream.events import Event
-from stream.protocols import DeadLetter
+from stream.values import DeadLetter
 
 
 def main() -> None:

@@ -26,10 +26,10 @@ from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
 from stream.importers.registry import import_events
 from stream.pipeline import Pipeline
-from stream.protocols import Batch, Contexts, Int32s, Position, Queries
 from stream.replay import resolved
 from stream.settings import read_settings
 from stream.sources.file import FileSource
+from stream.values import Batch, Contexts, Int32s, Position, Queries
 
 CONFIG = Path(__file__).with_name("diginetica.yaml")
 PUBLISHED = "ADER, published: 50.21 / 17.32 (up to 100 epochs a week, width 150)"

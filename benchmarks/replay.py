@@ -33,10 +33,10 @@ from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
 from stream.pipeline import Pipeline
-from stream.protocols import Changes, Contexts, Outcomes, Predictions, Queries
 from stream.replay import resolved
 from stream.settings import read_settings
 from stream.sources.file import FileSource
+from stream.values import Changes, Contexts, Outcomes, Predictions, Queries
 
 SETTINGS = {
     "ml-100k": Path(__file__).with_name("ml100k.yaml"),

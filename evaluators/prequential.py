@@ -20,7 +20,7 @@ from evaluators.ranking import (
 from evaluators.windows import JointRanks, RankWindows
 from stream.durations import DurationMs
 from stream.errors import CheckpointError
-from stream.protocols import Float64s, Int64s, Outcomes, Record, State
+from stream.values import Float64s, Int64s, Outcomes, Record, State
 
 # 95 %: the interval of a difference leaves out the truth in at most one stream of twenty.
 INTERVAL_ALPHA = 0.05

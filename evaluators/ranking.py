@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from stream.protocols import Float64s, Int32s, Int64s
+from stream.values import Float64s, Int32s, Int64s
 
 # Windows keep a rank in one byte; nobody reads a longer list.
 MAX_K = 200

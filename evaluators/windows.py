@@ -10,7 +10,7 @@ is float64 and depends on it only by rounding.
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.protocols import Float64s, Int64s, State
+from stream.values import Float64s, Int64s, State
 
 # An hour is kept by the minute: fine enough to alert on, small enough to keep for each learner.
 TIME_BUCKETS = 60

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from learners.scorer import Scorer
-from stream.protocols import Int32s, State
+from stream.values import Int32s, State
 
 
 class AveragedScorer:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.protocols import Float64s, Int32s, Int64s, Ragged
+from stream.values import Float64s, Int32s, Int64s, Ragged
 
 # Cells of the scratch table at once: 16 MiB of int32, about what a core keeps near.
 _MAX_CELLS = 1 << 22

@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from stream.protocols import Changes, Outcomes, Predictions, Queries, State
+from stream.values import Changes, Outcomes, Predictions, Queries, State
 
 
 class CountingLearner:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from torch import Tensor, nn
 
 from learners.scorer import Scorer
-from stream.protocols import Changes, Int32s, State
+from stream.values import Changes, Int32s, State
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _ITEM_TABLE = "items.vector_VD"

@@ -19,16 +19,7 @@ from learners.candidate_scores import contexts_at_once, seen_rows, summed_votes
 from learners.neighbour_table import NeighbourTable
 from learners.recent_clicks import recent_clicks
 from learners.top_items import top_items_of_candidates
-from stream.protocols import (
-    Changes,
-    Float64s,
-    Int32s,
-    Int64s,
-    Outcomes,
-    Predictions,
-    Queries,
-    State,
-)
+from stream.values import Changes, Float64s, Int32s, Int64s, Outcomes, Predictions, Queries, State
 
 # What follows a click is a better neighbour of it than what came before.
 _BACKWARD_WEIGHT = 0.5

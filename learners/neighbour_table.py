@@ -7,7 +7,7 @@
 import numpy as np
 
 from stream.errors import CheckpointError
-from stream.protocols import Bools, Float64s, Int32s, Int64s, State
+from stream.values import Bools, Float64s, Int32s, Int64s, State
 
 
 class NeighbourTable:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from stream.errors import CheckpointError
-from stream.protocols import Changes, Learner, Outcomes, Predictions, Queries, State
+from stream.protocols import Learner
+from stream.values import Changes, Outcomes, Predictions, Queries, State
 
 
 class Panel:

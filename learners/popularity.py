@@ -7,16 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from learners.top_items import top_items_of_scores
-from stream.protocols import (
-    Bools,
-    Changes,
-    Int32s,
-    Outcomes,
-    Predictions,
-    Queries,
-    Ragged,
-    State,
-)
+from stream.values import Bools, Changes, Int32s, Outcomes, Predictions, Queries, Ragged, State
 
 # Weights are kept relative to a base click and grow by one bit each half-life: they are brought
 # down long before float64 ends, at 2**1024.

@@ -10,7 +10,7 @@ row that nobody clicked, and answers do not depend on where the tail ends.
 
 import numpy as np
 
-from stream.protocols import Int32s, Int64s
+from stream.values import Int32s, Int64s
 
 # Sessions below 2**36 (two years at a thousand a second), rows below 2**27.
 _SEQ_BITS = 36

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.protocols import Contexts, Int32s, Int64s
+from stream.values import Contexts, Int32s, Int64s
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from stream.lessons import select
-from stream.protocols import Changes, Int32s, Int64s, Lessons, State
 from stream.sequences import without_rows
+from stream.values import Changes, Int32s, Int64s, Lessons, State
 
 
 class ReplayBuffer:

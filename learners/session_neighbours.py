@@ -24,7 +24,7 @@ from learners.candidate_scores import contexts_at_once, seen_rows, summed_votes
 from learners.recent_clicks import RecentClicks, recent_clicks
 from learners.session_table import SessionTable
 from learners.top_items import top_items_of_candidates
-from stream.protocols import (
+from stream.values import (
     Bools,
     Changes,
     Float64s,

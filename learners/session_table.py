@@ -12,7 +12,7 @@ import numpy as np
 
 from learners.posting_index import PostingIndex
 from stream.errors import CheckpointError
-from stream.protocols import Int32s, Int64s, Lessons, State
+from stream.values import Int32s, Int64s, Lessons, State
 
 
 class SessionTable:

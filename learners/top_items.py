@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stream.protocols import Bools, Float64s, Int32s, Int64s, UInt32s
+from stream.values import Bools, Float64s, Int32s, Int64s, UInt32s
 
 _Floats = NDArray[np.float32] | Float64s
 

@@ -19,16 +19,7 @@ from learners.finetuner import FineTuner, FineTunerConfig
 from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
 from learners.top_items import top_items_of_tensor
-from stream.protocols import (
-    Changes,
-    Contexts,
-    Int32s,
-    Lessons,
-    Outcomes,
-    Predictions,
-    Queries,
-    State,
-)
+from stream.values import Changes, Contexts, Int32s, Lessons, Outcomes, Predictions, Queries, State
 
 # Histories are padded to one of these lengths: short sessions do not pay for long ones.
 _BUCKET_ENDS = (4, 8, 16, 32)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from stream.growth import grown
 from stream.id_hash import hash32
 from stream.id_table import IdTable
-from stream.protocols import Int32s, State, UInt32s
+from stream.values import Int32s, State, UInt32s
 
 if TYPE_CHECKING:
     from stream.events import Item

@@ -36,7 +36,7 @@ from stream.checkpoint_files import (
 from stream.checkpoint_snapshot import Arrays, Snapshot, take_snapshot
 from stream.durations import DurationMs
 from stream.errors import CheckpointError
-from stream.protocols import Position, State
+from stream.values import Position, State
 
 LOCK_FILE = "run.lock"
 

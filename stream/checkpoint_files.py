@@ -26,7 +26,7 @@ from safetensors.numpy import load_file, save_file
 
 from stream.checkpoint_snapshot import Arrays, Snapshot, restore_state
 from stream.errors import CheckpointError
-from stream.protocols import State
+from stream.values import State
 
 FORMAT_VERSION = 1
 STATE_FILE = "state.msgpack"

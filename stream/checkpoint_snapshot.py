@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import CheckpointError
-from stream.protocols import State
+from stream.values import State
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -14,7 +14,9 @@ from stream.catalogue import Catalogue
 from stream.events import Forget, Item
 from stream.histories import Histories
 from stream.id_hash import hash64
-from stream.protocols import (
+from stream.sequences import ragged_indices
+from stream.timelines import Timelines, is_live, pack_items, rows_of
+from stream.values import (
     Batch,
     Bools,
     Changes,
@@ -26,8 +28,6 @@ from stream.protocols import (
     Queries,
     Ragged,
 )
-from stream.sequences import ragged_indices
-from stream.timelines import Timelines, is_live, pack_items, rows_of
 
 
 class ContextBuilder:

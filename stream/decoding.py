@@ -26,7 +26,7 @@ from stream.events import (
     Impression,
     Item,
 )
-from stream.protocols import Bools, Clicks, DeadLetter, Int64s
+from stream.values import Bools, Clicks, DeadLetter, Int64s
 
 Row = dict[str, Any]
 """The fields of one event by name, from a table or a renamed JSON object."""

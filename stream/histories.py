@@ -13,9 +13,9 @@ from stream.durations import DurationMs
 from stream.growth import grown
 from stream.id_hash import hash64
 from stream.id_table import IdTable
-from stream.protocols import Clicks, Int32s, Int64s, State
 from stream.sequences import ragged_indices
 from stream.timelines import UNNAMED, Arrivals, Past, Timelines, merge
+from stream.values import Clicks, Int32s, Int64s, State
 
 _SIGN = -(2**63)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stream.growth import grown
-from stream.protocols import Int32s, Int64s, State
+from stream.values import Int32s, Int64s, State
 
 # A refill of the eviction queue sorts all rows: once for this share of them is cheap enough.
 _QUEUE_SHARE = 64

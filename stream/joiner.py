@@ -15,7 +15,8 @@ import numpy as np
 from stream.catalogue import Catalogue
 from stream.histories import Histories
 from stream.lessons import compacted, joined, select
-from stream.protocols import (
+from stream.sequences import ragged_indices, without_rows
+from stream.values import (
     Batch,
     Bools,
     Changes,
@@ -28,7 +29,6 @@ from stream.protocols import (
     Queries,
     State,
 )
-from stream.sequences import ragged_indices, without_rows
 
 
 class Joiner:

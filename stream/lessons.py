@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stream.protocols import Contexts, Int32s, Int64s, Lessons
+from stream.values import Contexts, Int32s, Int64s, Lessons
 
 
 def select(lessons: Lessons, index_M: Int64s) -> Lessons:

@@ -9,8 +9,9 @@ from stream.checkpoint import Checkpoints
 from stream.checkpoint_files import Kind
 from stream.contexts import ContextBuilder
 from stream.joiner import Joiner
-from stream.protocols import Batch, Evaluator, Position, Record, Source, State, Stateful
+from stream.protocols import Evaluator, Source, Stateful
 from stream.sinks.outputs import Outputs
+from stream.values import Batch, Position, Record, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,9 @@ from stream.config import FreshrankConfig
 from stream.durable import write_durably
 from stream.errors import CheckpointError, UsageError
 from stream.pipeline import OnBatch, Pipeline
-from stream.protocols import Position, Record, Source
+from stream.protocols import Source
 from stream.settings import read_settings
+from stream.values import Position, Record
 
 CONFIG_FILE = "config.yaml"
 SUMMARY_FILE = "summary.json"

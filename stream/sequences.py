@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from stream.protocols import Bools, Int32s, Int64s
+from stream.values import Bools, Int32s, Int64s
 
 
 def ragged_indices(starts_G: Int64s, lengths_G: Int64s) -> Int64s:

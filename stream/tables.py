@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from stream.protocols import Record
+from stream.values import Record
 
 FIGURES = ("recall", "mrr", "ndcg")
 MAX_REASONS = 5

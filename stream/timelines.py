@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stream.protocols import Bools, Int32s, Int64s
 from stream.sequences import ragged_indices
+from stream.values import Bools, Int32s, Int64s
 
 UNNAMED = 0
 """The session of a click that does not name it."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stream.protocols import Batch, Clicks
+from stream.values import Batch, Clicks
 
 
 def batch_of(

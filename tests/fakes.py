@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from stream.decoding import to_columns
 from stream.events import Event
-from stream.protocols import Batch, DeadLetter, Position
+from stream.values import Batch, DeadLetter, Position
 
 
 class CrashError(Exception):

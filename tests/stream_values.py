@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream.protocols import Changes, Contexts, Lessons, Outcomes, Queries, Ragged
+from stream.values import Changes, Contexts, Lessons, Outcomes, Queries, Ragged
 
 Rows = Sequence[Sequence[int]]
 

@@ -1,7 +1,7 @@
 import pytest
 
 from stream.events import Click, User
-from stream.protocols import DeadLetter
+from stream.values import DeadLetter
 from tests.conformance.source_contract import SourceContract, as_plain
 from tests.fakes import CRASH, CrashError, ListSource
 

@@ -22,9 +22,9 @@ from stream.tables import facts_table, ranking_table
 if TYPE_CHECKING:
     from stream.config import FreshrankConfig
     from stream.pipeline import Pipeline
-    from stream.protocols import Batch
     from stream.replay import Summary
     from stream.sources.file import FileSource
+    from stream.values import Batch
 
 DEAD_LETTERS_FILE = "dead_letters.jsonl"
 

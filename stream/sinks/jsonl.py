@@ -14,7 +14,7 @@ import msgspec
 
 from stream.durable import sync_folder
 from stream.errors import SinkError
-from stream.protocols import Record, State
+from stream.values import Record, State
 
 # Past this much, lines are handed to the system before the next flush.
 _BUFFER_BYTES = 1 << 20

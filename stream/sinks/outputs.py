@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 
-from stream.protocols import Batch, DeadLetter, Record, Sink, State
+from stream.protocols import Sink
+from stream.values import Batch, DeadLetter, Record, State
 
 # Reasons are free text from a decoder: the counts must not grow with them.
 _MAX_REASONS = 100

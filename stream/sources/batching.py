@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from stream.decoding import Entry, dead_letter, far_future, to_columns
 from stream.durations import format_duration_ms
-from stream.protocols import Batch, DeadLetter, Int64s, Position
 from stream.sources.records import Records, joined
+from stream.values import Batch, DeadLetter, Int64s, Position
 
 if TYPE_CHECKING:
     from stream.events import Event

@@ -8,7 +8,6 @@ import numpy as np
 
 from stream.decoding import EventDecoder, Row, dead_letter
 from stream.errors import UsageError
-from stream.protocols import DeadLetter
 from stream.sources.blocks import Blocks
 from stream.sources.csv_rows import CsvRowCutter, CsvRows
 from stream.sources.inputs import Input
@@ -16,6 +15,7 @@ from stream.sources.json_lines import UTF8_BOM
 from stream.sources.lines import LineCutter
 from stream.sources.reader import Place, ReaderSettings, find_columns
 from stream.sources.records import Records, times
+from stream.values import DeadLetter
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _STRUCTURED_FIELDS = frozenset({"items", "propensities", "context", "attributes", "vectors"})

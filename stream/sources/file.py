@@ -20,7 +20,6 @@ from pydantic import (
 from stream.decoding import event_fields
 from stream.durations import DurationMs
 from stream.errors import SourceError
-from stream.protocols import Batch, Position
 from stream.sources.batching import BatchConfig, cut, to_batch
 from stream.sources.csv_file import CsvReader
 from stream.sources.inputs import STDIN, Input, find_inputs, fingerprint
@@ -29,6 +28,7 @@ from stream.sources.merge import merge
 from stream.sources.parquet_file import ParquetReader
 from stream.sources.reader import Place, Reader, ReaderSettings
 from stream.sources.records import Records
+from stream.values import Batch, Position
 
 _YEAR_MS = 365 * 86_400_000
 _MIN_CHUNK_RECORDS = 256

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from stream.decoding import EventDecoder, dead_letter
-from stream.protocols import DeadLetter
 from stream.sources.blocks import Blocks
 from stream.sources.inputs import Input
 from stream.sources.lines import LineCutter, Lines
 from stream.sources.reader import Place, ReaderSettings
 from stream.sources.records import Records, times
+from stream.values import DeadLetter
 
 UTF8_BOM = b"\xef\xbb\xbf"
 

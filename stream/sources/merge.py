@@ -13,8 +13,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from stream.protocols import Int64s
 from stream.sources.records import Records, joined
+from stream.values import Int64s
 
 ReadRecords = Callable[[], Iterator[Records]]
 """Reads a file from its place on, anew each time it is called."""

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 
 from stream.decoding import Entry, EventDecoder, Row, dead_letter
 from stream.errors import SourceError, UsageError
-from stream.protocols import DeadLetter
 from stream.sources.inputs import Input
 from stream.sources.reader import Place, ReaderSettings, find_columns
 from stream.sources.records import Records, times
+from stream.values import DeadLetter
 
 # Pages are streamed through a buffer instead of reading a row group's columns whole.
 _BUFFER_BYTES = 1 << 18

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from stream.decoding import Entry
-from stream.protocols import DeadLetter, Int64s
+from stream.values import DeadLetter, Int64s
 
 if TYPE_CHECKING:
     from stream.events import Event

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.random import Generator
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
-from stream.protocols import Bools, Float64s, Int64s
 from stream.sources.shop_words import CATEGORY_WORDS
+from stream.values import Bools, Float64s, Int64s
 
 DAY_MS = 86_400_000
 START_MS = 1_704_067_200_000  # 2024-01-01T00:00:00Z

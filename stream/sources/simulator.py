@@ -19,8 +19,8 @@ import numpy as np
 from numpy.random import Generator
 from zstandard import ZstdCompressionWriter, ZstdCompressor
 
-from stream.protocols import Float64s, Int64s, Record
 from stream.sources.shop import DAY_MS, NEVER_MS, START_MS, Shop, SimulatorConfig
+from stream.values import Float64s, Int64s, Record
 
 __all__ = ["Simulation", "SimulationPaths", "SimulatorConfig", "simulate", "write_simulation"]
 

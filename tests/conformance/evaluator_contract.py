@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from stream.protocols import (
+from stream.protocols import Evaluator
+from stream.values import (
     Bools,
     Contexts,
-    Evaluator,
     Int32s,
     Int64s,
     Lessons,

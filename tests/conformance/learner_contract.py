@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from stream.protocols import Learner, Lessons, Predictions, Queries
+from stream.protocols import Learner
+from stream.values import Lessons, Predictions, Queries
 from tests.conformance.stateful_contract import StatefulContract, assert_same_bits
 from tests.stream_values import (
     make_changes,

@@ -7,7 +7,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream.protocols import Record, Sink
+from stream.protocols import Sink
+from stream.values import Record
 
 
 def record(seq):

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from stream.protocols import Batch, Source
+from stream.protocols import Source
+from stream.values import Batch
 
 
 class SourceContract:

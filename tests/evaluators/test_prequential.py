@@ -16,7 +16,7 @@ from evaluators.prequential import (
 )
 from evaluators.ranking import RankingConfig
 from stream.errors import CheckpointError
-from stream.protocols import Outcomes, Record
+from stream.values import Outcomes, Record
 from tests.conformance.evaluator_contract import (
     LEARNERS,
     EvaluatorContract,

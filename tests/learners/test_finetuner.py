@@ -4,7 +4,7 @@ import torch
 
 from learners.finetuner import FineTuner, FineTunerConfig
 from learners.scorer import Scorer
-from stream.protocols import Changes
+from stream.values import Changes
 from tests.conformance.stateful_contract import StatefulContract
 
 

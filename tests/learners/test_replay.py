@@ -1,7 +1,7 @@
 import numpy as np
 
 from learners.replay import ReplayBuffer
-from stream.protocols import Changes, Contexts, Lessons
+from stream.values import Changes, Contexts, Lessons
 from tests.conformance.stateful_contract import StatefulContract
 
 

@@ -4,7 +4,7 @@ import torch
 from pydantic import ValidationError
 
 from learners.transformer import TransformerConfig, TransformerLearner
-from stream.protocols import Contexts, Queries
+from stream.values import Contexts, Queries
 from tests.conformance.learner_contract import LearnerContract
 from tests.stream_values import make_changes, make_lessons, make_outcomes, make_queries
 

@@ -9,7 +9,7 @@ from stream.catalogue import Catalogue, CatalogueConfig
 from stream.contexts import ContextBuilder
 from stream.events import Forget
 from stream.histories import Histories, HistoriesConfig
-from stream.protocols import Queries
+from stream.values import Queries
 from tests.batches import batch_of, cut
 
 USERS = st.sampled_from(["ann", "bob", "eve"])

@@ -27,7 +27,7 @@ from stream.events import (
     Item,
     User,
 )
-from stream.protocols import DeadLetter
+from stream.values import DeadLetter
 
 IDS = st.text(min_size=1, max_size=8) | st.integers()
 TIMES = st.integers(0, MAX_TS_MS)

@@ -5,7 +5,7 @@ from stream.contexts import ContextBuilder
 from stream.histories import Histories, HistoriesConfig
 from stream.id_hash import hash64
 from stream.joiner import Joiner
-from stream.protocols import Batch, Changes, Outcomes
+from stream.values import Batch, Changes, Outcomes
 from tests.batches import batch_of, cut
 from tests.conformance.stateful_contract import StatefulContract
 

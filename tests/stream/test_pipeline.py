@@ -10,8 +10,8 @@ from learners.panel import Panel
 from stream.config import FreshrankConfig
 from stream.events import Click, Event, Item
 from stream.pipeline import Pipeline
-from stream.protocols import DeadLetter, Outcomes, Predictions
 from stream.sources.file import FileSource
+from stream.values import DeadLetter, Outcomes, Predictions
 from tests.conformance.stateful_contract import assert_same_bits
 from tests.fakes import CRASH, CrashError, ListSource
 from tests.runs import contents, pipeline_in, run_in, small_config, write_shop

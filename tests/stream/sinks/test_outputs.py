@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from stream.protocols import DeadLetter
 from stream.sinks.outputs import Outputs
+from stream.values import DeadLetter
 from tests.batches import batch_of
 from tests.fakes_sinks import ListSink
 

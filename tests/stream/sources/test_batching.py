@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stream.events import Click, User
-from stream.protocols import DeadLetter
 from stream.sources.batching import BatchConfig, cut, to_batch
 from stream.sources.records import Records, times
+from stream.values import DeadLetter
 
 
 def records(entries, first=0):

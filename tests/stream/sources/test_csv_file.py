@@ -4,11 +4,11 @@ import pytest
 
 from stream.errors import UsageError
 from stream.events import Click, Feedback, Impression, User
-from stream.protocols import DeadLetter
 from stream.sources.csv_file import CsvReader
 from stream.sources.inputs import find_inputs
 from stream.sources.reader import Place, ReaderSettings
 from stream.sources.records import joined
+from stream.values import DeadLetter
 
 
 def reader(path, data, **settings):

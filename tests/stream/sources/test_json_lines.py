@@ -3,11 +3,11 @@ import io
 import pytest
 
 from stream.events import Click
-from stream.protocols import DeadLetter
 from stream.sources.inputs import Input, find_inputs
 from stream.sources.json_lines import JsonLinesReader
 from stream.sources.reader import Place, ReaderSettings
 from stream.sources.records import joined
+from stream.values import DeadLetter
 
 
 def read(path, data, place=None, **settings):

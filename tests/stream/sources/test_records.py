@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.events import Click
-from stream.protocols import DeadLetter
 from stream.sources.records import Records, joined, times
+from stream.values import DeadLetter
 
 LETTER = DeadLetter("f:1", "broken", b"")
 
