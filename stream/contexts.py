@@ -1,11 +1,12 @@
 """A batch → label-free queries, and the only place where catalogue and histories move.
 
-# B clicks of the batch, C distinct contexts, T history length, E entries of all timelines
+# B clicks of the batch, N lists shown (or either), S their items, C distinct contexts,
+# T history length, E entries of all timelines, L live ones among them
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import compress
 
 import numpy as np
@@ -27,6 +28,7 @@ from stream.values import (
     Int64s,
     Queries,
     Ragged,
+    Shown,
 )
 
 
@@ -58,7 +60,7 @@ class ContextBuilder:
         self._history_items = history_items
         self._k = k
         self._exclude_seen = exclude_seen
-        self._merged: tuple[Batch, list[str], Timelines] | None = None
+        self._merged: tuple[Batch, dict[str, int], Timelines] | None = None
 
     def without_repeats(self, batch: Batch) -> Batch:
         """The batch without clicks that came before: same user, same item, same instant.
@@ -78,35 +80,35 @@ class ContextBuilder:
         )
 
     def prepare(self, batch: Batch) -> Queries:
-        """What is asked at each click: everything known strictly before its event time.
+        """What is asked at each click and each list shown: everything known strictly before it.
 
         A user's own earlier clicks of the batch extend the context, if their items were admitted
-        when the batch began; nothing else moves within a batch.
+        when the batch began; nothing else moves within a batch. A list's context ends before the
+        first click on the list itself, whatever the clocks say.
         """
-        _, timelines = self._merged_with(batch)
+        group_of, timelines = self._merged_with(batch)
         live_E = is_live(timelines.item_E, self._catalogue.generation_V)
-        until_E = np.concatenate([[0], np.cumsum(live_E)])  # live entries before each entry
-        # contexts end before the click: predict must not see its own label, nor one as late.
-        end_B = timelines.before(batch.clicks.ts_B)
-        session_start_B = timelines.session_starts()[timelines.slot_B]
-        session_B = until_E[end_B] - until_E[np.minimum(session_start_B, end_B)]
-        end_C, context_of_B = np.unique(end_B, return_inverse=True)
-        group_C = np.zeros(len(end_C), np.int64)
-        group_C[context_of_B] = timelines.group_B
-        contexts = self._contexts(
-            rows_of(timelines.item_E[live_E]),
-            until_E[timelines.starts_G[group_C]],
-            until_E[end_C],
+        entries = _LiveEntries(
+            row_L=rows_of(timelines.item_E[live_E]),
+            until_E=np.concatenate([[0], np.cumsum(live_E)]),
+            starts_G=timelines.starts_G,
         )
+        # contexts end before the click: predict must not see its own label, nor one as late.
+        end_B = timelines.before(timelines.group_B, batch.clicks.ts_B)
+        contexts, context_of_B = self._contexts(entries, timelines.group_B, end_B)
+        session_start_B = timelines.session_starts()[timelines.slot_B]
+        until_E = entries.until_E
+        session_B = until_E[end_B] - until_E[np.minimum(session_start_B, end_B)]
         return Queries(
             contexts=contexts,
-            context_of_B=context_of_B.astype(np.int32),
+            context_of_B=context_of_B,
             ts_B=batch.clicks.ts_B,
             session_B=timelines.session_E[timelines.slot_B].astype(np.int64),
             session_length_B=np.minimum(session_B, self._history_items).astype(np.int32),
             n_items=len(self._catalogue),
             tie_hash_V=self._catalogue.tie_hash_V,
             k=self._k,
+            shown=self._shown(batch, group_of, timelines, entries),
         )
 
     def advance(self, batch: Batch) -> Changes:
@@ -121,10 +123,12 @@ class ContextBuilder:
             self._histories.forget(user)
         if forgotten:
             clicks = _after_forget(batch.clicks, forgotten)
-            users_G, timelines = self._histories.merged_with(clicks, self._packed_items(clicks))
+            group_of, timelines = self._histories.merged_with(clicks, self._packed_items(clicks))
         else:
-            users_G, timelines = self._merged_with(batch)
+            group_of, timelines = self._merged_with(batch)
             timelines = timelines.with_items(self._packed_items(batch.clicks))
+        n_clicking = int(timelines.group_B.max(initial=-1)) + 1  # onlookers come behind
+        users_G = list(group_of)[:n_clicking]
         self._histories.advance(users_G, timelines, self._catalogue.generation_V)
         self._merged = None
         return Changes(
@@ -133,39 +137,107 @@ class ContextBuilder:
             forgotten_F=np.array([hash64(user) for user in forgotten], np.int64),
         )
 
-    def _merged_with(self, batch: Batch) -> tuple[list[str], Timelines]:
-        """Users and timelines of a batch; kept until it is advanced past: nothing moves before."""
+    def _merged_with(self, batch: Batch) -> tuple[dict[str, int], Timelines]:
+        """Groups and timelines of a batch; kept until it is advanced past: nothing moves before."""
         if self._merged is None or self._merged[0] is not batch:
             packed_B = self._packed_items(batch.clicks)
-            self._merged = (batch, *self._histories.merged_with(batch.clicks, packed_B))
+            merged = self._histories.merged_with(
+                batch.clicks, packed_B, onlookers=batch.impressions.user_N
+            )
+            self._merged = (batch, *merged)
         return self._merged[1:]
 
     def _packed_items(self, clicks: Clicks) -> Int64s:
         rows_B = self._catalogue.rows(clicks.item_B)
         return pack_items(clicks.item_B, rows_B, self._catalogue.generation_V)
 
-    def _contexts(self, rows_E: Int32s, start_C: Int64s, end_C: Int64s) -> Contexts:
-        """Cut contexts out of live entries: the last T of start_C .. end_C, and all as seen."""
+    def _shown(
+        self,
+        batch: Batch,
+        group_of: Mapping[str, int],
+        timelines: Timelines,
+        entries: "_LiveEntries",
+    ) -> Shown | None:
+        lists = batch.impressions
+        if not len(lists):
+            return None
+        group_N = np.array([group_of[user] for user in lists.user_N], np.int64)
+        end_N = timelines.before(group_N, lists.ts_N)
+        end_N = np.minimum(end_N, _first_own_clicks(batch, timelines))
+        contexts, context_of_N = self._contexts(entries, group_N, end_N)
+        length_N = np.diff(lists.starts)
+        return Shown(
+            contexts=replace(contexts, seen=None),
+            context_of_N=context_of_N,
+            starts=lists.starts,
+            item_S=self._catalogue.rows(lists.item_S),
+            position_S=ragged_indices(np.ones_like(length_N), length_N).astype(np.int32),
+        )
+
+    def _contexts(
+        self, entries: "_LiveEntries", group_N: Int64s, end_N: Int64s
+    ) -> tuple[Contexts, Int32s]:
+        """The distinct contexts that end before entry `end_N` of each group, and whose is which.
+
+        A context holds the last T live entries; what is seen are all of them.
+        """
+        # One user's whole history ends where the next one's begins: the group tells them apart.
+        key_C, context_of_N = np.unique(
+            group_N * (len(entries.until_E) + 1) + end_N, return_inverse=True
+        )
+        group_C, end_C = np.divmod(key_C, len(entries.until_E) + 1)
+        start_C, end_C = entries.until_E[entries.starts_G[group_C]], entries.until_E[end_C]
         length_C = np.minimum(end_C - start_C, self._history_items)
         n_steps = max(int(length_C.max(initial=0)), 1)
         history_CT = np.full((len(end_C), n_steps), -1, np.int32)
         is_filled_CT = np.arange(n_steps) < length_C[:, None]
-        history_CT[is_filled_CT] = rows_E[ragged_indices(end_C - length_C, length_C)]
+        history_CT[is_filled_CT] = entries.row_L[ragged_indices(end_C - length_C, length_C)]
         seen = None
         if self._exclude_seen:
             starts = np.concatenate([[0], np.cumsum(end_C - start_C)])
-            seen = Ragged(starts, rows_E[ragged_indices(start_C, end_C - start_C)])
-        return Contexts(history_CT, length_C.astype(np.int32), seen)
+            seen = Ragged(starts, entries.row_L[ragged_indices(start_C, end_C - start_C)])
+        contexts = Contexts(history_CT, length_C.astype(np.int32), seen)
+        return contexts, context_of_N.astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class _LiveEntries:
+    """The entries of a batch's timelines whose items are admitted.
+
+    `row_L` are their rows, `until_E` the number of them before each entry and at the end,
+    `starts_G` the first entry of each group.
+    """
+
+    row_L: Int32s
+    until_E: Int64s
+    starts_G: Int64s
+
+
+def _first_own_clicks(batch: Batch, timelines: Timelines) -> Int64s:
+    """For each list, the entry of the batch's first click that names it; past all entries if none.
+
+    Only a click in the list's own batch can: one that came before is kept from the histories.
+    """
+    lists, clicks, end = batch.impressions, batch.clicks, len(timelines.item_E)
+    if clicks.request_B is None:
+        return np.full(len(lists), end, np.int64)
+    first: dict[tuple[str, str | None], int] = {}
+    named = zip(clicks.user_B, clicks.request_B, timelines.slot_B.tolist(), strict=True)
+    for user, request, slot in named:
+        first[user, request] = min(slot, first.get((user, request), end))
+    pairs = zip(lists.user_N, lists.request_N, strict=True)
+    return np.array([first.get(pair, end) for pair in pairs], np.int64)
 
 
 def _kept(clicks: Clicks, is_kept_B: Bools) -> Clicks:
-    sessions, origins = clicks.session_B, clicks.origin_B
+    sessions, origins, requests = clicks.session_B, clicks.origin_B, clicks.request_B
     return Clicks(
         user_B=list(compress(clicks.user_B, is_kept_B)),
         item_B=list(compress(clicks.item_B, is_kept_B)),
         ts_B=clicks.ts_B[is_kept_B],
         session_B=None if sessions is None else list(compress(sessions, is_kept_B)),
         origin_B=None if origins is None else list(compress(origins, is_kept_B)),
+        request_B=None if requests is None else list(compress(requests, is_kept_B)),
     )
 
 

@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import compress
 from typing import Any, TypeVar, cast, get_args
 
 import msgspec
@@ -26,7 +25,7 @@ from stream.events import (
     Impression,
     Item,
 )
-from stream.values import Bools, Clicks, DeadLetter, Int64s
+from stream.values import Bools, DeadLetter, Int64s
 
 Row = dict[str, Any]
 """The fields of one event by name, from a table or a renamed JSON object."""
@@ -347,48 +346,3 @@ def far_future(ts_N: Int64s, watermark_ms: int, max_ahead_ms: int) -> Bools:
     # The lower median: of two events, one broken clock is not its own witness.
     median_ms = int(np.partition(ts_N, (len(ts_N) - 1) // 2)[(len(ts_N) - 1) // 2])
     return ts_N > max(watermark_ms, median_ms) + max_ahead_ms
-
-
-def to_columns(
-    events: Sequence[Event], origins: Sequence[str] | None = None
-) -> tuple[Clicks, tuple[Event, ...]]:
-    """Clicks as columns and all other events, both by event time; ties keep their order.
-
-    Parameters
-    ----------
-    events : sequence of Event
-        Normalised, in order of arrival.
-    origins : sequence of str, optional
-        Where each of them came from.
-
-    Examples
-    --------
-    >>> clicks, others = to_columns([Click("u", "late", 9), Click("u", "early", 5)])
-    >>> clicks.item_B, clicks.ts_B.tolist(), others
-    (['early', 'late'], [5, 9], ())
-    """
-    ts_N = np.fromiter((event.ts for event in events), np.int64, len(events))
-    if (ts_N[1:] < ts_N[:-1]).any():
-        order_N = np.argsort(ts_N, kind="stable")
-        ts_N = ts_N[order_N]
-        events = [events[i] for i in order_N.tolist()]
-        origins = [origins[i] for i in order_N.tolist()] if origins is not None else None
-    others: tuple[Event, ...] = ()
-    if {type(event) for event in events} - {Click}:
-        is_click_N = np.fromiter((type(event) is Click for event in events), np.bool_, len(events))
-        others = tuple(event for event in events if type(event) is not Click)
-        events = [event for event in events if type(event) is Click]
-        origins = list(compress(origins, is_click_N)) if origins is not None else None
-        ts_N = ts_N[is_click_N]
-    clicks = cast("Sequence[Click]", events)
-    session_B = cast("list[str | None]", [click.session for click in clicks])
-    return (
-        Clicks(
-            user_B=cast("list[str]", [click.user for click in clicks]),
-            item_B=cast("list[str]", [click.item for click in clicks]),
-            ts_B=ts_N,
-            session_B=None if session_B.count(None) == len(session_B) else session_B,
-            origin_B=None if origins is None else list(origins),
-        ),
-        others,
-    )

@@ -60,13 +60,19 @@ class Histories:
     def __len__(self) -> int:
         return len(self._table)
 
-    def merged_with(self, clicks: Clicks, item_B: Int64s) -> tuple[list[str], Timelines]:
-        """The users of a batch, and their histories merged with its clicks.
+    def merged_with(
+        self, clicks: Clicks, item_B: Int64s, onlookers: Sequence[str] = ()
+    ) -> tuple[dict[str, int], Timelines]:
+        """The users of a batch, numbered, and their histories merged with its clicks.
 
         `item_B` are the packed items of the clicks (see `stream.timelines.pack_items`).
+        `onlookers` are users without a click whose history is wanted as well: users who click
+        are numbered first.
         """
         group_of: dict[str, int] = {}
         group_B = np.array([group_of.setdefault(u, len(group_of)) for u in clicks.user_B], np.int64)
+        for user in onlookers:
+            group_of.setdefault(user, len(group_of))
         users_G = list(group_of)
         row_G = self._table.rows(users_G).astype(np.int64)
         length_G = _at(self._length_U, row_G)
@@ -78,12 +84,12 @@ class Histories:
             length_G=length_G,
         )
         new = Arrivals(item_B, clicks.ts_B, group_B, _named_sessions(clicks))
-        return users_G, merge(past, new, self._config.session_gap, self._next_session)
+        return group_of, merge(past, new, self._config.session_gap, self._next_session)
 
     def advance(self, users_G: list[str], timelines: Timelines, generation_V: Int32s) -> None:
-        """Take over merged timelines: each user's last H entries that are still live."""
+        """Take over merged timelines: the last H live entries of the users in the first groups."""
         row_G = self._rows_for(users_G).astype(np.int64)
-        index_E, length_G = timelines.last_entries(self._entries, generation_V)
+        index_E, length_G = timelines.last_entries(len(users_G), self._entries, generation_V)
         has_row_G = row_G >= 0
         source = index_E[np.repeat(has_row_G, length_G)]
         row_G, length_G = row_G[has_row_G], length_G[has_row_G]

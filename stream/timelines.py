@@ -103,16 +103,16 @@ class Timelines:
         item_E[self.slot_B] = item_B
         return replace(self, item_E=item_E)
 
-    def before(self, ts_B: Int64s) -> Int64s:
-        """For each click, the first entry of its group that is not strictly earlier than `ts_B`."""
+    def before(self, group_N: Int64s, ts_N: Int64s) -> Int64s:
+        """The first entry of each group that is not strictly earlier than its time."""
         n_groups = len(self.starts_G) - 1
         group_E = np.repeat(np.arange(n_groups), np.diff(self.starts_G))
         at_E = (group_E << _TS_BITS) | self.ts_E
-        return np.searchsorted(at_E, (self.group_B << _TS_BITS) | ts_B, side="left")
+        return np.searchsorted(at_E, (group_N << _TS_BITS) | ts_N, side="left")
 
     def repeats(self) -> Bools:
         """For each click, whether its user has clicked the same item at the same instant before."""
-        n_equal_B = self.slot_B - self.before(self.ts_E[self.slot_B])
+        n_equal_B = self.slot_B - self.before(self.group_B, self.ts_E[self.slot_B])
         is_repeat_B = np.zeros(len(self.slot_B), np.bool_)
         # Entries of one instant stand side by side: look back one by one, over the longest run.
         for back in range(1, int(n_equal_B.max(initial=0)) + 1):
@@ -129,12 +129,15 @@ class Timelines:
         is_first[self.starts_G[:-1]] = True
         return np.maximum.accumulate(np.where(is_first, np.arange(n), 0))
 
-    def last_entries(self, n_entries: int, generation_V: Int32s) -> tuple[Int64s, Int64s]:
-        """Indices of each group's last live entries, end to end, and how many each group has."""
+    def last_entries(
+        self, n_groups: int, n_entries: int, generation_V: Int32s
+    ) -> tuple[Int64s, Int64s]:
+        """Indices of the first groups' last live entries, end to end, and how many each has."""
         live = is_live(self.item_E, generation_V)
         until_E = np.concatenate([[0], np.cumsum(live)])
-        ends_G = until_E[self.starts_G[1:]]
-        length_G = np.minimum(ends_G - until_E[self.starts_G[:-1]], n_entries)
+        bound_G = until_E[self.starts_G[: n_groups + 1]]
+        ends_G = bound_G[1:]
+        length_G = np.minimum(ends_G - bound_G[:-1], n_entries)
         return np.flatnonzero(live)[ragged_indices(ends_G - length_G, length_G)], length_G
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from stream.decoding import to_columns
+from stream.columns import to_columns
 from stream.events import Event
 from stream.values import Batch, DeadLetter, Position
 
@@ -68,6 +68,6 @@ class ListSource:
 def _batch_of(entries: Sequence[Event | DeadLetter]) -> Batch:
     letters = tuple(entry for entry in entries if isinstance(entry, DeadLetter))
     events = [entry for entry in entries if not isinstance(entry, DeadLetter)]
-    clicks, others = to_columns(events)
+    clicks, impressions, others = to_columns(events)
     watermark_ms = max((int(event.ts) for event in events), default=0)
-    return Batch(0, len(entries), clicks, others, letters, watermark_ms, {})
+    return Batch(0, len(entries), clicks, others, letters, watermark_ms, {}, impressions)

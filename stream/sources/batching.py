@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from stream.decoding import Entry, dead_letter, far_future, to_columns
+from stream.columns import to_columns
+from stream.decoding import Entry, dead_letter, far_future
 from stream.durations import format_duration_ms
 from stream.sources.records import Records, joined
 from stream.values import Batch, DeadLetter, Int64s, Position
@@ -92,7 +93,7 @@ def to_batch(
     if letters:
         is_good_N = [not isinstance(entry, DeadLetter) for entry in entries]
         events, origins = list(compress(events, is_good_N)), list(compress(origins, is_good_N))
-    clicks, others = to_columns(events, origins)
+    clicks, impressions, others = to_columns(events, origins)
     return Batch(
         seq=seq,
         n_records=len(entries),
@@ -101,6 +102,7 @@ def to_batch(
         dead_letters=letters,
         watermark_ms=max(watermark_ms, int(ts_N.max(initial=0))),
         end=end,
+        impressions=impressions,
     )
 
 

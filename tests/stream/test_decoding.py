@@ -13,7 +13,6 @@ from stream.decoding import (
     dead_letter,
     event_fields,
     far_future,
-    to_columns,
     ts_ms,
 )
 from stream.events import (
@@ -235,25 +234,6 @@ def test_every_field_of_every_event_is_known_by_name():
         "click", "impression", "conversion", "feedback", "item", "user", "forget",
     }  # fmt: skip
     assert {"type", "user", "items", "vectors", "kind", "currency"} <= set(event_fields())
-
-
-@given(st.lists(EVENTS.map(as_strings), max_size=20))
-def test_columns_hold_every_event_once_in_stable_order_of_time(events):
-    clicks, others = to_columns(events)
-    in_order = sorted(events, key=lambda event: event.ts)
-    clicked = [event for event in in_order if isinstance(event, Click)]
-    assert others == tuple(event for event in in_order if not isinstance(event, Click))
-    assert clicks.user_B == [click.user for click in clicked]
-    assert clicks.item_B == [click.item for click in clicked]
-    assert clicks.ts_B.tolist() == [click.ts for click in clicked]
-    sessions = clicks.session_B or [None] * len(clicked)
-    assert sessions == [click.session for click in clicked]
-
-
-def test_sessions_are_a_column_only_where_one_is_named():
-    assert to_columns([Click("u", "a", 1)])[0].session_B is None
-    named = [Click("u", "a", 1), Click("u", "a", 2, session="s")]
-    assert to_columns(named)[0].session_B == [None, "s"]
 
 
 @pytest.mark.parametrize(

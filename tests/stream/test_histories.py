@@ -17,7 +17,8 @@ def click(histories: Histories, *clicks: tuple[str, int, int]) -> None:
     batch = batch_of([(user, str(item), ts) for user, item, ts in clicks])
     rows_B = np.array([int(item) for item in batch.clicks.item_B], np.int32)
     packed = pack_items(batch.clicks.item_B, rows_B, GENERATION_V)
-    histories.advance(*histories.merged_with(batch.clicks, packed), GENERATION_V)
+    group_of, timelines = histories.merged_with(batch.clicks, packed)
+    histories.advance(list(group_of), timelines, GENERATION_V)
 
 
 def items_of(histories: Histories) -> dict[str, list[int]]:

@@ -61,7 +61,7 @@ def test_the_merge_is_a_stable_sort_by_user_and_time(past, new):
 def test_before_finds_the_first_entry_that_is_not_strictly_earlier(past, new):
     timelines = merged(past, new)
     arrived = sorted(new, key=lambda entry: entry[1])
-    ends = timelines.before(np.array([entry[1] for entry in arrived], np.int64))
+    ends = timelines.before(timelines.group_B, np.array([entry[1] for entry in arrived], np.int64))
     for (group, ts, _), end in zip(arrived, ends.tolist(), strict=True):
         start = timelines.starts_G[group]
         earlier = [e for e in [*past, *new] if e[0] == group and e[1] < ts]
