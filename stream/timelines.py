@@ -126,7 +126,7 @@ class Timelines:
         n = len(self.session_E)
         is_first = np.ones(n, np.bool_)
         is_first[1:] = self.session_E[1:] != self.session_E[:-1]
-        is_first[self.starts_G[:-1]] = True
+        is_first[_firsts(self.starts_G)] = True
         return np.maximum.accumulate(np.where(is_first, np.arange(n), 0))
 
     def last_entries(
@@ -168,7 +168,7 @@ def merge(past: Past, new: Arrivals, session_gap_ms: int, next_session: int) -> 
         place[order] = np.arange(n)
         slot_B = place[slot_B]
 
-    opens = _follows_pause(ts_E, starts_G[:-1], session_gap_ms) & (session_E == UNNAMED)
+    opens = _follows_pause(ts_E, _firsts(starts_G), session_gap_ms) & (session_E == UNNAMED)
     session_E[opens] = next_session + np.arange(np.count_nonzero(opens))
     # Every other unnamed entry belongs to the session of the nearest entry before it that has one.
     known = np.maximum.accumulate(np.where(session_E != UNNAMED, np.arange(n), 0))
@@ -193,6 +193,12 @@ def _rank_in_group(group_B: Int64s) -> Int64s:
     rank_B = np.empty(len(ordered), np.int64)
     rank_B[order] = position - np.maximum.accumulate(np.where(is_first, position, 0))
     return rank_B
+
+
+def _firsts(starts_G: Int64s) -> Int64s:
+    """The first entry of each group; one that is empty, at the end, has none."""
+    first_G: Int64s = starts_G[:-1][starts_G[:-1] < starts_G[-1]]
+    return first_G
 
 
 def _follows_pause(ts_E: Int64s, first_of_group: Int64s, session_gap_ms: int) -> Bools:
