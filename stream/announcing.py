@@ -1,0 +1,59 @@
+"""What alerts and reactions say, in a sentence each, to whoever listens to the log."""
+
+import logging
+from collections.abc import Sequence
+
+from stream.durations import format_duration_ms
+from stream.values import Notice, Record
+
+LOGGER = logging.getLogger("freshrank.alerts")
+
+_COMPARED = {"below": "below", "above": "above", "drop": "below"}
+
+
+def announce(notices: Sequence[Notice], reactions: Sequence[Record]) -> None:
+    """Log each transition and each reaction; an alert that begins to fire is a warning."""
+    for notice in notices:
+        level = logging.WARNING if notice.state == "firing" else logging.INFO
+        LOGGER.log(level, "%s", notice_text(notice.record))
+    for record in reactions:
+        LOGGER.warning("%s", reaction_text(record))
+
+
+def notice_text(record: Record) -> str:
+    """A transition, as a sentence.
+
+    Examples
+    --------
+    >>> notice_text({"rule": "recall_low", "state": "firing", "kind": "below", "value": 0.1234,
+    ...     "metric": "recall@20", "over": "time", "policy": None, "threshold": 0.18,
+    ...     "samples": 1200.0, "severity": "page", "ts": 7_200_000, "since": 3_600_000})
+    'alert recall_low is firing (page): recall@20 over time is 0.1234, below 0.18 for 1h'
+    >>> notice_text({"rule": "ctr_drop", "state": "resolved", "kind": "drop", "value": 0.05,
+    ...     "metric": "ctr", "over": "events", "policy": "main", "threshold": 0.04,
+    ...     "samples": 90.0, "severity": "warning", "ts": 5, "since": 5})
+    'alert ctr_drop is resolved: ctr of main over events is 0.05'
+    """
+    policy = f" of {record['policy']}" if record["policy"] is not None else ""
+    figure = f"{record['metric']}{policy} over {record['over']} is {record['value']:.4g}"
+    if record["state"] in ("resolved", "inactive"):
+        return f"alert {record['rule']} is {record['state']}: {figure}"
+    lasted_ms = record["ts"] - record["since"]
+    lasted = f" for {format_duration_ms(lasted_ms)}" if lasted_ms else ""
+    return (
+        f"alert {record['rule']} is {record['state']} ({record['severity']}): "
+        f"{figure}, {_COMPARED[record['kind']]} {record['threshold']:.4g}{lasted}"
+    )
+
+
+def reaction_text(record: Record) -> str:
+    """What a reaction did or did not do, as a sentence.
+
+    Examples
+    --------
+    >>> reaction_text({"reaction": "rollback", "action": "done", "rule": "recall_low",
+    ...     "reason": "to anchor-000000000040"})
+    'reaction rollback to recall_low: done, to anchor-000000000040'
+    """
+    reason = f", {record['reason']}" if record["reason"] else ""
+    return f"reaction {record['reaction']} to {record['rule']}: {record['action']}{reason}"
