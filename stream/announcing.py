@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from stream.durations import format_duration_ms
+from stream.durations import lasted_text
 from stream.values import Notice, Record
 
 LOGGER = logging.getLogger("freshrank.alerts")
@@ -39,7 +39,7 @@ def notice_text(record: Record) -> str:
     if record["state"] in ("resolved", "inactive"):
         return f"alert {record['rule']} is {record['state']}: {figure}"
     lasted_ms = record["ts"] - record["since"]
-    lasted = f" for {format_duration_ms(lasted_ms)}" if lasted_ms else ""
+    lasted = f" for {lasted_text(lasted_ms)}" if lasted_ms else ""
     return (
         f"alert {record['rule']} is {record['state']} ({record['severity']}): "
         f"{figure}, {_COMPARED[record['kind']]} {record['threshold']:.4g}{lasted}"

@@ -1,0 +1,45 @@
+"""The metrics and windows that a rule may name."""
+
+import difflib
+import math
+
+from evaluators.click_figures import CLICK_METRICS, METRICS_BY_POLICY, SHARE_METRICS
+from evaluators.ranking import figure_names
+from evaluators.windows import WINDOWS
+
+__all__ = ["METRICS_BY_POLICY", "POLICY_METRICS", "WINDOWS", "metric_ranges", "nearest_metric"]
+
+POLICY_METRICS = frozenset(SHARE_METRICS)
+"""What was shown earned these: the logging policy's merit or fault, not the champion's."""
+
+_UNBOUNDED = {"log_loss", "normalized_entropy", "calibration_ratio"}
+
+
+def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
+    """Every metric, with the least and the largest value that it can have.
+
+    Parameters
+    ----------
+    ks : tuple of int
+        `RankingConfig.ks`.
+
+    Examples
+    --------
+    >>> metric_ranges((20,))["recall@20"], metric_ranges((20,))["log_loss"]
+    ((0.0, 1.0), (0.0, inf))
+    """
+    return {
+        name: (0.0, math.inf if name in _UNBOUNDED else 1.0)
+        for name in (*figure_names(ks), *CLICK_METRICS)
+    }
+
+
+def nearest_metric(name: str, ks: tuple[int, ...]) -> str:
+    """The metric whose name is most like a name that none has.
+
+    Examples
+    --------
+    >>> nearest_metric("Recal@20", (1, 10, 20)), nearest_metric("logloss", (1, 10, 20))
+    ('recall@20', 'log_loss')
+    """
+    return difflib.get_close_matches(name.lower(), metric_ranges(ks), n=1, cutoff=0.0)[0]

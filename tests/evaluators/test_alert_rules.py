@@ -1,0 +1,232 @@
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from evaluators.alert_rules import AlertsConfig, Rule, check_rules
+from stream.durations import WRITTEN_BY_PEOPLE, Span
+from stream.errors import ConfigError
+from stream.settings import read_settings
+
+KS = (1, 10, 20)
+BELOW = {"name": "recall_low", "kind": "below", "metric": "recall@20", "threshold": 0.18}
+ABOVE = {"name": "loss_high", "kind": "above", "metric": "log_loss", "threshold": 0.7}
+DROP = {"name": "ctr_drop", "kind": "drop", "metric": "ctr", "share": 0.2, "reference": "7d"}
+
+
+class Settings(BaseModel):
+    alerts: AlertsConfig = AlertsConfig()
+
+
+def refusal(tmp_path, *rules, **keys) -> str:
+    """What a person who wrote this is told, without the file's name."""
+    path = tmp_path / "freshrank.yaml"
+    path.write_text(yaml.safe_dump({"alerts": {"rules": list(rules), **keys}}))
+    with pytest.raises(ConfigError) as caught:
+        read_settings(Settings, path)
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+def unfit(**keys) -> str:
+    """Why a rule does not fit what is judged."""
+    config = AlertsConfig.model_validate({"rules": [keys]})
+    with pytest.raises(ValueError, match="rule") as caught:
+        check_rules(config, KS)
+    return str(caught.value)
+
+
+def test_the_rules_of_the_design_are_read():
+    text = """
+    evaluate_every: 1m
+    rules:
+      - {name: recall_low, kind: below, metric: recall@20, over: events, threshold: 0.18,
+         clear: 0.20, for: 5000 events, keep_firing_for: 5m, min_samples: 1000, severity: page,
+         react: boost}
+      - {name: ctr_drop, kind: drop, metric: ctr, over: time, reference: 7d, share: 0.2, for: 30m,
+         react: none}
+    """
+    config = AlertsConfig.model_validate(yaml.safe_load(text), context=WRITTEN_BY_PEOPLE)
+    check_rules(config, KS)
+    recall_low, ctr_drop = config.rules
+    assert (recall_low.for_, recall_low.keep_firing_for) == (Span(events=5000), Span(300_000))
+    assert (ctr_drop.reference, ctr_drop.for_) == (Span(604_800_000), Span(1_800_000))
+    assert (recall_low.clear, ctr_drop.share, ctr_drop.min_samples) == (0.2, 0.2, 100)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        BELOW,
+        {**BELOW, "clear": 0.2, "for": "5000 events", "keep_firing_for": "90s"},
+        {**ABOVE, "policy": "main", "severity": "page", "description": "worse than a coin"},
+        {**DROP, "clear_share": 0.0, "reference": "50000 events"},
+    ],
+)
+def test_a_rule_that_was_written_down_reads_back(rule):
+    config = AlertsConfig.model_validate({"rules": [rule]}, context=WRITTEN_BY_PEOPLE)
+    text = yaml.safe_dump(config.model_dump(mode="json"))
+    again = AlertsConfig.model_validate(yaml.safe_load(text), context=WRITTEN_BY_PEOPLE)
+    assert again == config
+
+
+def test_a_rule_is_written_with_the_keys_of_its_kind():
+    written = Rule.model_validate({**BELOW, "for": "30m"}).model_dump(mode="json")
+    assert written["for"] == "30m"
+    assert not {"for_", "share", "reference", "clear", "policy"} & set(written)
+
+
+def test_two_rules_with_one_name_are_refused(tmp_path):
+    assert refusal(tmp_path, BELOW, {**ABOVE, "name": "recall_low"}) == (
+        "alerts: two rules are named 'recall_low'; give each a name of its own, such as "
+        "recall_low_2"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "Recall", "ctr drop", "a:b", "x" * 101])
+def test_a_name_that_is_no_word_is_refused(tmp_path, name):
+    assert refusal(tmp_path, {**BELOW, "name": name}).startswith(
+        "alerts.rules.0.name: expected 1 to 100 of a-z, 0-9, _ and -, such as recall_low (got "
+    )
+
+
+def test_an_unknown_key_gets_the_nearest_one(tmp_path):
+    assert refusal(tmp_path, {**BELOW, "for_": "5m"}) == (
+        "alerts.rules.0: rule recall_low: unknown key 'for_'; did you mean 'for'?"
+    )
+    assert "known keys: name, kind, metric" in refusal(tmp_path, {**BELOW, "xyz": 1})
+
+
+@pytest.mark.parametrize("text", ["-5m", "-5000 events", "soon", "1.5 events"])
+@pytest.mark.parametrize("key", ["for", "keep_firing_for"])
+def test_a_negative_or_unclear_duration_is_refused(tmp_path, key, text):
+    assert refusal(tmp_path, {**BELOW, key: text}) == (
+        f"alerts.rules.0.{key}: expected a duration with its unit, such as 30m or 7d, or a number "
+        f"of events, such as 5000 events (got {text!r})"
+    )
+
+
+@pytest.mark.parametrize("came", ["-1m", "0s", "500ms", 60])
+def test_a_grid_that_is_no_time_or_finer_than_a_second_is_refused(tmp_path, came):
+    assert refusal(tmp_path, evaluate_every=came).startswith("alerts.evaluate_every: ")
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({**BELOW, "share": 0.2}, "share belongs to kind drop, but the rule is of kind below;"),
+        ({**DROP, "clear": 0.2}, "clear belongs to kind below and above, but the rule is of kind"),
+        ({**ABOVE, "reference": "7d"}, "reference belongs to kind drop"),
+        ({**BELOW, "threshold": None}, "kind below needs threshold; write for example"),
+        ({**DROP, "share": None}, "kind drop needs share; write for example share: 0.2"),
+        ({**DROP, "reference": None}, "kind drop needs reference; write for example reference: 7d"),
+        ({**DROP, "reference": "0s"}, "reference is 0"),
+        ({**BELOW, "clear": 0.18}, "clear 0.18 must lie above threshold 0.18"),
+        ({**ABOVE, "clear": 0.8}, "clear 0.8 must lie below threshold 0.7"),
+        ({**DROP, "clear_share": 0.2}, "clear_share 0.2 must be smaller than share 0.2"),
+    ],
+)
+def test_keys_that_do_not_fit_the_kind_are_refused(tmp_path, rule, told):
+    assert refusal(tmp_path, rule).startswith(f"alerts.rules.0: rule {rule['name']}: {told}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("kind", "bellow"),
+        ("over", "week"),
+        ("severity", "urgent"),
+        ("react", "panic"),
+        ("threshold", float("nan")),
+        ("min_samples", 0),
+    ],
+)
+def test_a_value_out_of_its_set_is_refused_by_its_key(tmp_path, key, value):
+    assert refusal(tmp_path, {**BELOW, key: value}).startswith(f"alerts.rules.0.{key}: ")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.2])
+def test_a_share_lies_strictly_between_0_and_1(tmp_path, share):
+    assert refusal(tmp_path, {**DROP, "share": share}).startswith("alerts.rules.0.share: ")
+
+
+@pytest.mark.parametrize(
+    "reactions",
+    [
+        {"boost": {"replay_factor": 0.5}},
+        {"boost": {"at_most": "0s"}},
+        {"freeze": {"at_most": "-1d"}},
+        {"rollback": {"at_most_every": "0s"}},
+        {"retrain": {}},
+    ],
+)
+def test_a_reaction_without_a_sensible_bound_is_refused(reactions):
+    with pytest.raises(ValidationError, match="reactions"):
+        AlertsConfig.model_validate({"reactions": reactions})
+
+
+def test_an_unknown_metric_gets_the_nearest_one():
+    assert unfit(**BELOW | {"metric": "recal@20"}) == (
+        "alerts.rules: rule recall_low: metric 'recal@20' does not exist (ranking.ks: 1, 10, 20); "
+        "did you mean 'recall@20'?"
+    )
+    assert "metric 'crt' does not exist; did you mean 'ctr'?" in unfit(**DROP | {"metric": "crt"})
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        (
+            {**BELOW, "threshold": 1.8},
+            "threshold 1.8 is outside the range of recall@20; write a number between 0 and 1",
+        ),
+        (
+            {**BELOW, "clear": 1.5},
+            "clear 1.5 is outside the range of recall@20; write a number between 0 and 1",
+        ),
+        (
+            {**ABOVE, "threshold": -0.1},
+            "threshold -0.1 is outside the range of log_loss; write a number of at least 0",
+        ),
+        (
+            {**BELOW, "threshold": 0.0},
+            "recall@20 is never below 0, so the rule could not fire; write a threshold above that",
+        ),
+        (
+            {**ABOVE, "metric": "ctr", "threshold": 1.0},
+            "ctr is never above 1, so the rule could not fire; write a threshold below that",
+        ),
+    ],
+)
+def test_a_threshold_that_the_metric_never_crosses_is_refused(rule, told):
+    assert unfit(**rule) == f"alerts.rules: rule {rule['name']}: {told}"
+
+
+def test_a_threshold_at_the_far_end_of_the_range_is_allowed():
+    rules = [{**BELOW, "threshold": 1.0}, {**ABOVE, "threshold": 0.0}]
+    config = AlertsConfig.model_validate({"rules": rules})
+    check_rules(config, KS)
+    assert [rule.threshold for rule in config.rules] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("metric", ["ctr", "request_ctr", "conversion_rate"])
+@pytest.mark.parametrize("react", ["freeze", "rollback"])
+def test_weights_are_not_held_or_undone_for_what_another_policy_earned(metric, react):
+    assert f"react {react} is refused on {metric}: the policy that showed" in unfit(
+        **DROP | {"metric": metric, "react": react}
+    )
+
+
+def test_other_reactions_are_free_to_watch_any_metric():
+    rules = [
+        {**DROP, "react": "boost"},
+        {**BELOW, "react": "rollback"},
+        {**ABOVE, "react": "freeze", "policy": "main"},
+    ]
+    config = AlertsConfig.model_validate({"rules": rules})
+    check_rules(config, KS)
+    assert [rule.react for rule in config.rules] == ["boost", "rollback", "freeze"]
+
+
+def test_a_policy_is_refused_where_no_figure_is_kept_by_policy():
+    assert "recall@20 is not kept by policy, got policy 'main'" in unfit(
+        **BELOW | {"policy": "main"}
+    )
