@@ -95,12 +95,27 @@ def _apply(values: dict[str, Any], override: str) -> None:
     except yaml.YAMLError as err:
         raise ConfigError(f"--set {override}: the value is not YAML") from err
     *parents, last = key.split(".")
+    group: Any = values
     for parent in parents:
-        below = values[parent] = {} if values.get(parent) is None else values[parent]
-        if not isinstance(below, dict):
+        place = _place(group, parent, override)
+        if isinstance(group, dict) and group.get(place) is None:
+            group[place] = {}
+        group = group[place]
+        if not isinstance(group, dict | list):
             raise ConfigError(f"--set {override}: {parent} is no group of keys")
-        values = below
-    values[last] = value
+    group[_place(group, last, override)] = value
+
+
+def _place(group: dict[str, Any] | list[Any], name: str, override: str) -> Any:
+    """A key as it is; in a list, such as `alerts.rules.0`, the number of one of its entries."""
+    if isinstance(group, dict):
+        return name
+    if not name.isdecimal() or int(name) >= len(group):
+        raise ConfigError(
+            f"--set {override}: expected the number of an entry, 0 to {len(group) - 1}, "
+            f"got {name}"
+        )
+    return int(name)
 
 
 def _origin(loc: tuple[Any, ...], path: Path | None, overrides: Sequence[str]) -> str:

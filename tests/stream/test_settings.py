@@ -154,3 +154,20 @@ def test_a_key_that_stands_twice_is_refused(path):
 def test_an_empty_group_of_keys_is_all_defaults(path):
     path.write_text("inner:\n")
     assert read_settings(Outer, path) == Outer()
+
+
+def test_an_entry_of_a_list_is_set_by_its_number(tmp_path):
+    path = tmp_path / "freshrank.yaml"
+    path.write_text("rows: [{size: 1}, {size: 2}]\n")
+    assert read_settings(Rows, path, ["rows.1.size=5"]).rows == (Row(size=1), Row(size=5))
+    for key in ("rows.2.size=5", "rows.last.size=5"):
+        with pytest.raises(ConfigError, match="expected the number of an entry, 0 to 1"):
+            read_settings(Rows, path, [key])
+
+
+class Row(BaseModel):
+    size: int
+
+
+class Rows(BaseModel):
+    rows: tuple[Row, ...] = ()
