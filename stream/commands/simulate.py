@@ -19,6 +19,7 @@ EXAMPLES = examples(
     "freshrank simulate shop",
     "freshrank simulate shop --seed 7 --clicks 200000 --users 5000 --days 30",
     "freshrank simulate shop --set switching_ratio=0.5 --set switch_day=4",
+    "freshrank simulate shop --set 'events=[{kind: broken_policy, day: 5, days: 1}]'",
 )
 
 
@@ -33,7 +34,11 @@ def simulate(  # noqa: PLR0913
     clicks: Annotated[
         int | None,
         typer.Option(
-            "--clicks", "--events", min=1, metavar="N", help="Clicks in all. \\[default: 60000]"
+            "--clicks",
+            "--events",
+            min=1,
+            metavar="N",
+            help="Clicks beside those on lists shown. \\[default: 60000]",
         ),
     ] = None,
     users: Annotated[
@@ -51,13 +56,15 @@ def simulate(  # noqa: PLR0913
             "--set",
             "-s",
             metavar="KEY=VALUE",
-            help="Set any key of the simulator, such as drift_ratio=0.5.",
+            help="Set any key of the simulator, such as drift_ratio=0.5 or requests_per_session=0.",
         ),
     ] = None,
 ) -> None:
-    """Simulate a shop: its items, and users who click and change their taste.
+    """Simulate a shop: what its users are shown, click and buy, and how their taste changes.
 
-    Equal settings write equal files.
+    --set events=[...] schedules what happens to it: a taste_shift, broken_policy,
+    catalogue_switch or tracking_outage, on a day, for some days, to a share. What was true is
+    written beside the events. Equal settings write equal files.
     """
     from stream.sources.simulator import SimulatorConfig
 
@@ -90,20 +97,46 @@ def write_shop(terminal: Terminal, config: "SimulatorConfig", out: Path) -> "Sim
         raise SinkError(
             f"{out}: cannot be written: {err.strerror}; make room or choose another folder"
         ) from err
-    for path, what in ((paths.events, "events"), (paths.truth, "facts behind them")):
-        n_by_type = count_types(path)
-        by_type = ", ".join(f"{count:,} {kind}" for kind, count in n_by_type.most_common())
-        terminal.tell(f"{path}, {size_text(path.stat().st_size)}")
-        terminal.tell(f"  {n_by_type.total():,} {what}: {by_type}")
+    terminal.tell(f"{paths.events}, {size_text(paths.events.stat().st_size)}")
+    terminal.tell(f"  {_events_text(paths.events)}")
+    terminal.tell(f"{paths.truth}, {size_text(paths.truth.stat().st_size)}")
+    n_by_type = count_types(paths.truth)
+    by_type = ", ".join(f"{count:,} {kind}" for kind, count in n_by_type.most_common())
+    terminal.tell(f"  {n_by_type.total():,} facts behind them: {by_type}")
     return paths
 
 
 def count_types(path: Path) -> Counter[str]:
     """How many records of each type a file of JSON lines holds, plain or with zstd."""
+    return Counter(kind for kind, _ in _kinds(path))
+
+
+def _events_text(path: Path) -> str:
+    n_by_kind = Counter(_kinds(path))
+    told = [f"{n_by_kind['click', False]:,} clicks"]
+    if n_lists := n_by_kind["impression", True]:
+        told.append(f"{n_lists:,} lists shown with {n_by_kind['click', True]:,} clicks on them")
+    n_by_type = Counter(kind for kind, _ in n_by_kind.elements())
+    for kind, what in (
+        *(("conversion", "conversions"), ("feedback", "opinions")),
+        *(("item", "items"), ("user", "profiles")),
+    ):
+        if n_by_type[kind]:
+            told.append(f"{n_by_type[kind]:,} {what}")
+    return f"{n_by_type.total():,} events: {', '.join(told)}"
+
+
+def _kinds(path: Path) -> list[tuple[str, bool]]:
+    """The type of each record, and whether it names a request."""
     import msgspec
     import zstandard
+
+    class Head(msgspec.Struct):
+        type: str
+        request_id: str | None = None
 
     raw = path.read_bytes()
     if path.suffix == ".zst":
         raw = zstandard.ZstdDecompressor().stream_reader(raw).read()
-    return Counter(record["type"] for record in msgspec.json.Decoder().decode_lines(raw))
+    heads = msgspec.json.Decoder(Head).decode_lines(raw)
+    return [(head.type, head.request_id is not None) for head in heads]

@@ -1,67 +1,40 @@
 """A small shop that exists only as arrays: its items, its users, and what they want when.
 
-# U users, V items, C categories, N (user, item, time) triples or draws
+# U users, V items, C categories, S tastes of a user, N (user, item, time) triples or draws
 
 Everything follows from the seed. Tastes and what is on sale are functions of time, so that a
 model can be judged against the truth at any instant.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 
+from stream.sources.shelf import Shelf
+from stream.sources.shop_config import (
+    DAY_MS,
+    NEVER_MS,
+    START_MS,
+    Draws,
+    ScheduledEvent,
+    SimulatorConfig,
+    generator,
+)
 from stream.sources.shop_words import CATEGORY_WORDS
 from stream.values import Bools, Float64s, Int64s
 
-DAY_MS = 86_400_000
-START_MS = 1_704_067_200_000  # 2024-01-01T00:00:00Z
-NEVER_MS = int(np.iinfo(np.int64).max)
+__all__ = ["DAY_MS", "NEVER_MS", "START_MS", "Shop", "ShopItems", "ShopUsers", "SimulatorConfig"]
 
 # Of a user's taste, this much is one favourite category; the rest is spread unevenly.
 _FAVOURITE_SHARE = 0.6
 _SERIES_ITEMS = (5, 12)
+_QUALITY = (0.3, 1.0)
 # Popularity falls as rank to this power: Zipf's law, for items within their category.
 _ITEM_ZIPF = 1.0
 _CATEGORY_ZIPF = 0.7
 # The click probability of a perfect item shown to a user who wants nothing but its category.
 _MAX_CLICK_RATIO = 0.4
-
-
-class SimulatorConfig(BaseModel):
-    """How large the shop is, how long it is watched, and how much it changes.
-
-    `switching_ratio` of the users take up a new favourite during the day that begins
-    `switch_day` days after the start; the taste of everybody moves by `drift_ratio` from the
-    first to the last day. `launched_ratio` of the items appear after the start,
-    `retired_ratio` leave before the end.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    seed: NonNegativeInt = 0
-    clicks: PositiveInt = 60_000
-    users: PositiveInt = 2000
-    items: PositiveInt = 1000
-    categories: int = Field(default=12, ge=2, le=len(CATEGORY_WORDS))
-    days: PositiveInt = 14
-    switching_ratio: float = Field(default=0.3, ge=0, le=1)
-    switch_day: float = Field(default=8.0, ge=0)
-    drift_ratio: float = Field(default=0.2, ge=0, le=1)
-    launched_ratio: float = Field(default=0.3, ge=0, le=1)
-    retired_ratio: float = Field(default=0.2, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _every_category_has_items(self) -> "SimulatorConfig":
-        if self.items < self.categories:
-            raise ValueError(f"{self.items} items cannot fill {self.categories} categories")
-        return self
-
-    @property
-    def end_ms(self) -> int:
-        """The first instant after the last day."""
-        return START_MS + self.days * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +57,15 @@ class ShopItems:
 class ShopUsers:
     """Who buys, and what.
 
-    `first_UC` is a taste before the switch, `second_UC` after, `distant_UC` where either drifts
-    to; `switch_ms_U` is `NEVER_MS` for users who stay as they are.
+    `taste_SUC` are the tastes that users have one after the other, each from `since_ms_SU` on,
+    which is `NEVER_MS` where a user does not take it up. `distant_UC` is where all of them
+    drift to.
     """
 
     activity_U: Float64s
-    first_UC: Float64s
-    second_UC: Float64s
+    taste_SUC: Float64s
+    since_ms_SU: Int64s
     distant_UC: Float64s
-    switch_ms_U: Int64s
 
 
 class Shop:
@@ -107,24 +80,26 @@ class Shop:
 
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
-        rng = np.random.default_rng([config.seed, 0])
+        rng = generator(config, Draws.SHOP)
         self.category_names = tuple(CATEGORY_WORDS)[: config.categories]
         self.items = _stocked_items(config, self.category_names, rng)
         self.users = _invited_users(config, rng)
-        # Popularities end to end by category: a uniform draw in a category's range is an item.
-        self._shelf_V = np.argsort(self.items.category_V, kind="stable")
-        self._shelf_ends_V = np.cumsum(self.items.popularity_V[self._shelf_V])
-        counts_C = np.bincount(self.items.category_V, minlength=config.categories)
-        self._last_C = np.cumsum(counts_C) - 1
-        self._first_C = self._last_C - counts_C + 1
+        in_order = sorted(config.events, key=lambda event: event.start_ms)
+        for number, event in enumerate(in_order, start=1):
+            if event.kind == "catalogue_switch":
+                rng = generator(config, Draws.CATALOGUE_SWITCH, number)
+                self.items = _restocked_items(self.items, event, self.category_names, rng)
+            elif event.kind == "taste_shift":
+                rng = generator(config, Draws.TASTE_SHIFT, number)
+                self.users = _with_new_favourites(self.users, event, rng)
+        self._shelf = Shelf(self.items.category_V, self.items.popularity_V)
 
     def taste(self, user_N: Int64s, ts_N: Int64s) -> Float64s:
         """What users want at a time: the share of each category, shape (N, C), rows sum to 1."""
         users = self.users
-        is_switched_N = ts_N >= users.switch_ms_U[user_N]
-        settled_NC = np.where(
-            is_switched_N[:, None], users.second_UC[user_N], users.first_UC[user_N]
-        )
+        since_ms_SN = users.since_ms_SU[:, user_N]
+        latest_N = np.where(since_ms_SN <= ts_N, since_ms_SN, -1).argmax(axis=0)
+        settled_NC = users.taste_SUC[latest_N, user_N]
         progress_N = np.clip((ts_N - START_MS) / (self.config.end_ms - START_MS), 0.0, 1.0)
         moved_N1 = (self.config.drift_ratio * progress_N)[:, None]
         taste_NC: Float64s = (1 - moved_N1) * settled_NC + moved_N1 * users.distant_UC[user_N]
@@ -169,11 +144,7 @@ class Shop:
         todo = np.arange(len(category_N))
         # Ends: every category has an item that is on sale from first to last.
         while len(todo):
-            first, last = self._first_C[category_N[todo]], self._last_C[category_N[todo]]
-            low = np.where(first > 0, self._shelf_ends_V[first - 1], 0.0)
-            point = low + rng.random(len(todo)) * (self._shelf_ends_V[last] - low)
-            place = np.clip(np.searchsorted(self._shelf_ends_V, point, side="right"), first, last)
-            item_N[todo] = self._shelf_V[place]
+            item_N[todo] = self._shelf.at(category_N[todo], rng.random(len(todo)))
             todo = todo[~self.is_on_sale(item_N[todo], ts_N[todo])]
         return item_N
 
@@ -191,21 +162,33 @@ def _stocked_items(
         members = np.flatnonzero(category_V == category)
         popularity_V[members] = rng.permutation(_zipf(len(members), _ITEM_ZIPF))
         is_staple_V[members[np.argmax(popularity_V[members])]] = True
-        for number, series in enumerate(_cut_into_series(members, rng)):
-            successor_V[series[:-1]] = series[1:]
-            words = rng.choice(CATEGORY_WORDS[name], size=2, replace=False)
-            for part, item in enumerate(series, start=1):
-                title_V[item] = f"{words[0]} {words[1]} {name} {number + 1}-{part}"
+        _arrange(members, name, 1, (successor_V, title_V), rng)
     launch_ms_V, retire_ms_V = _shelf_lives(config, is_staple_V, rng)
     return ShopItems(
         category_V=category_V,
         popularity_V=popularity_V,
-        quality_V=rng.uniform(0.3, 1.0, n_items),
+        quality_V=rng.uniform(*_QUALITY, n_items),
         successor_V=successor_V,
         launch_ms_V=launch_ms_V,
         retire_ms_V=retire_ms_V,
         title_V=title_V,
     )
+
+
+def _arrange(
+    members: Int64s,
+    category_name: str,
+    first_number: int,
+    onto: tuple[Int64s, list[str]],
+    rng: Generator,
+) -> None:
+    """Make items of a category into series: fill in which follows which, and their titles."""
+    successor_V, title_V = onto
+    for number, series in enumerate(_cut_into_series(members, rng), start=first_number):
+        successor_V[series[:-1]] = series[1:]
+        words = rng.choice(CATEGORY_WORDS[category_name], size=2, replace=False)
+        for part, item in enumerate(series, start=1):
+            title_V[item] = f"{words[0]} {words[1]} {category_name} {number}-{part}"
 
 
 def _zipf(n: int, power: float) -> Float64s:
@@ -236,25 +219,86 @@ def _shelf_lives(
     return launch_ms_V, retire_ms_V
 
 
+def _restocked_items(
+    items: ShopItems, event: ScheduledEvent, category_names: tuple[str, ...], rng: Generator
+) -> ShopItems:
+    """A share of the items on sale leaves at once; each is followed by one as popular."""
+    n_items, at_ms = len(items.category_V), event.start_ms
+    is_going_V = (items.launch_ms_V <= at_ms) & (at_ms < items.retire_ms_V)
+    for category in range(len(category_names)):
+        # The staple of a category stays: nobody ever finds it empty.
+        members = np.flatnonzero(items.category_V == category)
+        is_going_V[members[np.argmax(items.popularity_V[members])]] = False
+    going = np.flatnonzero(is_going_V)
+    going = np.sort(rng.permutation(going)[: round(event.share * len(going))])
+    retire_ms_V = items.retire_ms_V.copy()
+    retire_ms_V[going] = at_ms
+    category_V = np.append(items.category_V, items.category_V[going])
+    successor_V = np.append(items.successor_V, np.full(len(going), -1))
+    title_V = [*items.title_V, *[""] * len(going)]
+    for category, name in enumerate(category_names):
+        coming = n_items + np.flatnonzero(items.category_V[going] == category)
+        # More than the series so far, of which each has an item at least.
+        first_number = int((items.category_V == category).sum()) + 1
+        _arrange(coming, name, first_number, (successor_V, title_V), rng)
+    return ShopItems(
+        category_V=category_V,
+        popularity_V=np.append(items.popularity_V, items.popularity_V[going]),
+        quality_V=np.append(items.quality_V, rng.uniform(*_QUALITY, len(going))),
+        successor_V=successor_V,
+        launch_ms_V=np.append(items.launch_ms_V, np.full(len(going), at_ms)),
+        retire_ms_V=np.append(retire_ms_V, np.full(len(going), NEVER_MS)),
+        title_V=title_V,
+    )
+
+
 def _invited_users(config: SimulatorConfig, rng: Generator) -> ShopUsers:
     n_users, n_categories = config.users, config.categories
     weight_C = _zipf(n_categories, _CATEGORY_ZIPF)
     favourite_U = rng.choice(n_categories, n_users, p=weight_C)
-    # Fashion turns around: those who switch prefer what was unpopular, never what they had. The
-    # largest of log-weights with Gumbel noise is a draw by weight.
-    noisy_UC = np.log(weight_C[::-1]) + rng.gumbel(size=(n_users, n_categories))
-    noisy_UC[np.arange(n_users), favourite_U] = -np.inf
-    next_U = noisy_UC.argmax(axis=1)
+    # Fashion turns around: those who switch prefer what was unpopular.
+    next_U = _other_favourites(favourite_U, weight_C[::-1], rng)
     is_switching_U = rng.random(n_users) < config.switching_ratio
     switch_ms_U = START_MS + ((config.switch_day + rng.random(n_users)) * DAY_MS).astype(np.int64)
     activity_U = rng.lognormal(0.0, 1.0, n_users)
     return ShopUsers(
         activity_U=activity_U / activity_U.sum(),
-        first_UC=_tastes(favourite_U, n_categories, rng),
-        second_UC=_tastes(next_U, n_categories, rng),
+        taste_SUC=np.stack(
+            [_tastes(chosen_U, n_categories, rng) for chosen_U in (favourite_U, next_U)]
+        ),
+        since_ms_SU=np.stack(
+            [np.zeros(n_users, np.int64), np.where(is_switching_U, switch_ms_U, NEVER_MS)]
+        ),
         distant_UC=rng.dirichlet(np.ones(n_categories), n_users),
-        switch_ms_U=np.where(is_switching_U, switch_ms_U, NEVER_MS),
     )
+
+
+def _with_new_favourites(users: ShopUsers, event: ScheduledEvent, rng: Generator) -> ShopUsers:
+    """A share of the users take up another favourite, each at a moment of the event."""
+    n_users, n_categories = users.distant_UC.shape
+    since_ms_U = rng.integers(event.start_ms, event.end_ms, n_users)
+    latest_U = np.where(users.since_ms_SU < since_ms_U, users.since_ms_SU, -1).argmax(axis=0)
+    favourite_U = users.taste_SUC[latest_U, np.arange(n_users)].argmax(axis=1)
+    fashion_C = rng.permutation(_zipf(n_categories, _CATEGORY_ZIPF))
+    next_U = _other_favourites(favourite_U, fashion_C, rng)
+    is_switching_U = np.zeros(n_users, np.bool_)
+    is_switching_U[rng.permutation(n_users)[: round(event.share * n_users)]] = True
+    return replace(
+        users,
+        taste_SUC=np.concatenate([users.taste_SUC, _tastes(next_U, n_categories, rng)[None]]),
+        since_ms_SU=np.concatenate(
+            [users.since_ms_SU, np.where(is_switching_U, since_ms_U, NEVER_MS)[None]]
+        ),
+    )
+
+
+def _other_favourites(favourite_U: Int64s, weight_C: Float64s, rng: Generator) -> Int64s:
+    """Categories by weight, never what a user has."""
+    # The largest of log-weights with Gumbel noise is a draw by weight.
+    noisy_UC = np.log(weight_C) + rng.gumbel(size=(len(favourite_U), len(weight_C)))
+    noisy_UC[np.arange(len(favourite_U)), favourite_U] = -np.inf
+    other_U: Int64s = noisy_UC.argmax(axis=1)
+    return other_U
 
 
 def _tastes(favourite_U: Int64s, n_categories: int, rng: Generator) -> Float64s:

@@ -1,10 +1,11 @@
 import inspect
+import json
 import re
 
 import pytest
 
 from stream import cli
-from stream.commands.simulate import count_types, simulate
+from stream.commands.simulate import EXAMPLES, count_types, simulate
 from stream.sources.simulator import SimulatorConfig
 
 
@@ -22,9 +23,15 @@ def test_it_writes_a_shop_and_says_what_and_how_to_go_on(tmp_path, capsys):
     assert (status, err) == (0, "")
     events = tmp_path / "shop" / "events.jsonl.zst"
     n_by_type = count_types(events)
-    assert n_by_type["click"] == 200
     assert n_by_type["item"] == 30
-    assert f"{n_by_type.total():,} events: 200 click" in printed
+    n_on_lists, n_lists = n_by_type["click"] - 200, n_by_type["impression"]
+    assert min(n_on_lists, n_by_type["conversion"], n_by_type["feedback"], n_by_type["user"]) > 0
+    assert (
+        f"{n_by_type.total():,} events: 200 clicks, "
+        f"{n_lists} lists shown with {n_on_lists} clicks on them, "
+        f"{n_by_type['conversion']} conversions, {n_by_type['feedback']} opinions, "
+        f"30 items, {n_by_type['user']} profiles\n"
+    ) in printed
     assert (tmp_path / "shop" / "truth.jsonl").exists()
     assert printed.splitlines()[-1] == f"try: freshrank replay {events}"
 
@@ -51,6 +58,34 @@ def test_any_key_of_the_simulator_can_be_set(tmp_path, capsys):
     status, _, err = call(capsys, "simulate", str(tmp_path / "s"), "--set", "drift_ration=0")
     assert status == 2
     assert "drift_ration: unknown key; did you mean 'drift_ratio'?" in err
+
+
+def test_without_lists_nothing_is_said_of_them(tmp_path, capsys):
+    without = ["--set", "requests_per_session=0"]
+    _, printed, _ = call(capsys, "simulate", str(tmp_path / "shop"), *SMALL, *without)
+    assert re.search(r"events: 200 clicks, 30 items, \d+ profiles\n", printed)
+
+
+def test_events_can_be_scheduled_as_the_help_shows(tmp_path):
+    [scheduled] = re.findall(r"--set '(events=.+?)'", EXAMPLES)
+    out = tmp_path / "shop"
+    assert cli.run(["simulate", str(out), *SMALL[:-2], "--set", scheduled]) == 0
+    facts = [json.loads(line) for line in (out / "truth.jsonl").read_text().splitlines()]
+    assert [fact["kind"] for fact in facts if fact["type"] == "scheduled"] == [
+        "broken_policy",
+        "taste_shift",
+    ]
+
+
+def test_an_event_that_cannot_happen_is_status_2(tmp_path, capsys):
+    event = "events=[{kind: broken_policy, day: 5}]"
+    status, _, err = call(capsys, "simulate", str(tmp_path / "s"), *SMALL, "--set", event)
+    assert status == 2
+    assert err == (
+        "error: --set: events: expected a day below 3, the days in all: "
+        "got broken_policy on day 5\n"
+    )
+    assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.parametrize("key", ["seed", "clicks", "users", "items", "days"])

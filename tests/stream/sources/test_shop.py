@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
 from stream.sources.shop import DAY_MS, NEVER_MS, START_MS, Shop, SimulatorConfig
+from stream.sources.shop_config import ScheduledEvent
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def test_a_taste_is_a_distribution_at_any_time(shop):
 
 
 def test_a_switching_user_has_another_favourite_from_that_instant_on(shop):
-    switching = np.flatnonzero(shop.users.switch_ms_U < NEVER_MS)
-    switch_ms_N = shop.users.switch_ms_U[switching]
+    switching = np.flatnonzero(shop.users.since_ms_SU[1] < NEVER_MS)
+    switch_ms_N = shop.users.since_ms_SU[1][switching]
     before = shop.taste(switching, switch_ms_N - 1).argmax(axis=1)
     after = shop.taste(switching, switch_ms_N).argmax(axis=1)
     assert 0.2 < len(switching) / shop.config.users < 0.4
@@ -36,13 +36,13 @@ def test_a_switching_user_has_another_favourite_from_that_instant_on(shop):
 
 
 def test_switches_fall_on_the_day_configured(shop):
-    switch_ms_U = shop.users.switch_ms_U
+    switch_ms_U = shop.users.since_ms_SU[1]
     days = (switch_ms_U[switch_ms_U < NEVER_MS] - START_MS) / DAY_MS
     assert 8 <= days.min() <= days.max() < 9
 
 
 def test_a_taste_drifts_slowly(shop):
-    user = np.flatnonzero(shop.users.switch_ms_U == NEVER_MS)
+    user = np.flatnonzero(shop.users.since_ms_SU[1] == NEVER_MS)
     first, next_day, last = (
         shop.taste(user, np.full(len(user), START_MS + day * DAY_MS)) for day in (0, 1, 14)
     )
@@ -98,8 +98,8 @@ def test_click_probability_is_a_probability_and_zero_off_sale(shop):
 
 
 def test_click_probability_moves_with_the_taste(shop):
-    user = np.flatnonzero(shop.users.switch_ms_U < NEVER_MS)[:1]
-    switch_ms = shop.users.switch_ms_U[user]
+    user = np.flatnonzero(shop.users.since_ms_SU[1] < NEVER_MS)[:1]
+    switch_ms = shop.users.since_ms_SU[1][user]
     wanted = shop.taste(user, switch_ms).argmax(axis=1)
     staple = np.flatnonzero(
         (shop.items.category_V == wanted[0]) & shop.is_on_sale(np.arange(300), switch_ms)
@@ -134,6 +134,74 @@ def test_every_category_always_has_something_on_sale():
         assert set(fleeting.items.category_V[is_on_sale_V]) == set(range(12))
 
 
-def test_fewer_items_than_categories_are_refused():
-    with pytest.raises(ValidationError, match="5 items cannot fill 12 categories"):
-        SimulatorConfig(items=5)
+def shop_with(*events, **changes):
+    return Shop(SimulatorConfig(users=500, items=300, seed=3, events=events, **changes))
+
+
+SWITCH = ScheduledEvent(kind="catalogue_switch", day=4, share=0.4)
+SHIFT = ScheduledEvent(kind="taste_shift", day=3, days=2, share=0.25)
+
+
+def test_a_catalogue_switch_retires_and_launches_as_many_at_once(shop):
+    switched = shop_with(SWITCH)
+    at_ms = SWITCH.start_ms
+    n_before = shop.is_on_sale(np.arange(300), np.full(300, at_ms)).sum()
+    is_gone_V = switched.items.retire_ms_V[:300] == at_ms
+    is_new_V = switched.items.launch_ms_V == at_ms
+    # All but the staple of each of the twelve categories can go.
+    assert is_gone_V.sum() == is_new_V.sum() == round(0.4 * (n_before - 12))
+    assert is_new_V[300:].all()
+    assert (switched.items.retire_ms_V[300:] == NEVER_MS).all()
+
+
+def test_a_catalogue_switch_leaves_each_category_as_large_and_as_popular():
+    items = shop_with(SWITCH).items
+    gone, new = items.retire_ms_V == SWITCH.start_ms, items.launch_ms_V == SWITCH.start_ms
+    for values_V in (items.category_V, items.popularity_V):
+        assert np.array_equal(np.sort(values_V[gone]), np.sort(values_V[new]))
+
+
+def test_new_items_have_series_and_titles_of_their_own():
+    items = shop_with(SWITCH, SWITCH.model_copy(update={"day": 6.0})).items
+    new = np.flatnonzero(items.launch_ms_V == SWITCH.start_ms)
+    assert len(set(items.title_V)) == len(items.title_V)
+    assert set(items.successor_V[new]) <= {-1, *new.tolist()}
+    assert (items.successor_V[new] >= 0).sum() > 20
+
+
+def test_a_category_is_never_found_empty_after_all_items_are_switched():
+    shop = shop_with(SWITCH.model_copy(update={"share": 1.0}), retired_ratio=1)
+    everything = np.arange(len(shop.items.title_V))
+    for ts_ms in (SWITCH.start_ms, shop.config.end_ms):
+        is_on_sale_V = shop.is_on_sale(everything, np.full(len(everything), ts_ms))
+        assert set(shop.items.category_V[is_on_sale_V]) == set(range(12))
+
+
+def test_a_taste_shift_gives_a_share_of_the_users_another_favourite_within_its_days(shop):
+    shifted = shop_with(SHIFT)
+    since_ms_U = shifted.users.since_ms_SU[2]
+    user = np.flatnonzero(since_ms_U < NEVER_MS)
+    assert len(user) == 125
+    days = (since_ms_U[user] - START_MS) / DAY_MS
+    assert 3 <= days.min() < 3.1 < 4.9 < days.max() < 5
+    before = shifted.taste(user, since_ms_U[user] - 1).argmax(axis=1)
+    after = shifted.taste(user, since_ms_U[user]).argmax(axis=1)
+    assert (before != after).all()
+    assert np.array_equal(
+        shifted.taste(user, since_ms_U[user] - 1), shop.taste(user, since_ms_U[user] - 1)
+    )
+
+
+def test_a_later_switch_takes_the_place_of_an_earlier_taste(shop):
+    shifted = shop_with(SHIFT)
+    user = np.flatnonzero((shifted.users.since_ms_SU < NEVER_MS).all(axis=0))
+    assert len(user) > 20
+    end_ms = np.full(len(user), shifted.config.end_ms)
+    assert np.array_equal(shifted.taste(user, end_ms), shop.taste(user, end_ms))
+
+
+@pytest.mark.parametrize("kind", ["broken_policy", "tracking_outage"])
+def test_what_breaks_around_the_shop_leaves_the_shop_as_it_is(shop, kind):
+    broken = shop_with(ScheduledEvent(kind=kind, day=1))
+    assert np.array_equal(broken.items.retire_ms_V, shop.items.retire_ms_V)
+    assert np.array_equal(broken.users.taste_SUC, shop.users.taste_SUC)
