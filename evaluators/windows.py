@@ -7,10 +7,14 @@ Each window keeps, for each learner, how many samples had which rank. The whole 
 is float64 and depends on it only by rounding.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.values import Float64s, Int64s, State
+
+WINDOWS = ("total", "events", "time", "faded")
 
 # An hour is kept by the minute: fine enough to alert on, small enough to keep for each learner.
 TIME_BUCKETS = 60
@@ -18,39 +22,52 @@ TIME_BUCKETS = 60
 _SCHEMA_VERSION = 1
 
 
+@dataclass(frozen=True, slots=True)
+class WindowSizes:
+    """How much each window holds.
+
+    Attributes
+    ----------
+    events : int
+        Samples in the window `events`.
+    time_ms : int
+        Event time in the window `time`.
+    fade : float
+        Weight that the window `faded` keeps per sample, in (0, 1].
+    """
+
+    events: int
+    time_ms: int
+    fade: float
+
+
 class RankWindows:
     """The four windows over the same samples.
 
-    Memory is fixed when it is made: `window_events` bytes and 63 x R x 8 bytes for each learner
+    Memory is fixed when it is made: `sizes.events` bytes and 63 x R x 8 bytes for each learner
     (10 KiB at R = 21, 99 KiB at R = 201). The cost of a sample does not depend on the windows.
 
     Parameters
     ----------
     shape : tuple of int
         (L, R); R is at most 256.
-    window_events : int
-        Samples in the window `events`.
-    window_time_ms : int
-        Event time in the window `time`.
-    fade : float
-        Weight that the window `faded` keeps per sample, in (0, 1].
+    sizes : WindowSizes
+        Of the windows.
 
     Examples
     --------
-    >>> windows = RankWindows((1, 3), window_events=2, window_time_ms=60_000, fade=0.5)
+    >>> windows = RankWindows((1, 3), WindowSizes(events=2, time_ms=60_000, fade=0.5))
     >>> windows.update(np.array([[1, 0, 2]]), np.array([0, 59_000, 61_000]), watermark_ms=61_000)
     >>> {name: counts_LR.tolist() for name, counts_LR in windows.counts().items()}
     {'total': [[1, 1, 1]], 'events': [[1, 0, 1]], 'time': [[1, 0, 1]], 'faded': [[0.5, 0.25, 1.0]]}
     """
 
-    def __init__(
-        self, shape: tuple[int, int], window_events: int, window_time_ms: int, fade: float
-    ) -> None:
+    def __init__(self, shape: tuple[int, int], sizes: WindowSizes) -> None:
         self._total_LR = np.zeros(shape, np.int64)
-        self._last = LastSamples(shape, window_events)
-        self._recent = RecentTime(shape, window_time_ms)
+        self._last = LastSamples(shape, sizes.events)
+        self._recent = RecentTime(shape, sizes.time_ms)
         self._faded_LR = np.zeros(shape, np.float64)
-        self._fade = fade
+        self._fade = sizes.fade
 
     def update(self, rank_LN: Int64s, ts_N: Int64s, watermark_ms: int) -> None:
         """Count samples, oldest first, and move the time; N may be 0."""
@@ -72,12 +89,20 @@ class RankWindows:
         `faded` it is the sum of the weights, which grows to 1 / (1 - fade). The arrays go on
         counting: read them before the next update.
         """
-        return {
-            "total": self._total_LR,
-            "events": self._last.counts_LR,
-            "time": self._recent.counts(),
-            "faded": self._faded_LR,
-        }
+        return {window: self.over(window) for window in WINDOWS}
+
+    def over(self, window: str) -> Int64s | Float64s:
+        """The counts of one window; see `counts`."""
+        match window:
+            case "total":
+                return self._total_LR
+            case "events":
+                return self._last.counts_LR
+            case "time":
+                return self._recent.counts()
+            case "faded":
+                return self._faded_LR
+        raise ValueError(f"expected one of {', '.join(WINDOWS)}, got {window}")
 
     def state_dict(self) -> State:
         return {
@@ -139,39 +164,27 @@ class LastSamples:
 
 
 class RecentTime:
-    """Counts over the last `window_time_ms` of event time, in 60 buckets of time.
-
-    A bucket is a sixtieth of the window wide, rounded up to a whole millisecond, and starts at a
-    multiple of its width since the epoch. A sample lies in the bucket of its own time. The window
-    ends at the watermark: it holds the watermark's bucket and the 59 before it, so that its
-    oldest edge lies between 59/60 of the window and the whole of it before the watermark. A
-    sample older than that is not counted here.
+    """Counts over the last `window_time_ms` of event time; see `TimeBuckets`.
 
     Memory: 60 x L x R x 8 bytes.
     """
 
     def __init__(self, shape: tuple[int, int], window_time_ms: int) -> None:
         self._counts_TLR = np.zeros((TIME_BUCKETS, *shape), np.int64)
-        self._bucket_ms = -(-window_time_ms // TIME_BUCKETS)
-        self._newest_bucket = 0
+        self._buckets = TimeBuckets(window_time_ms)
 
     def advance(self, watermark_ms: int) -> None:
         """Move the end of the window, and empty the buckets that it leaves behind."""
-        bucket = watermark_ms // self._bucket_ms
-        n_steps = bucket - self._newest_bucket
-        if n_steps <= 0:
-            return
-        self._counts_TLR[(bucket - np.arange(min(n_steps, TIME_BUCKETS))) % TIME_BUCKETS] = 0
-        self._newest_bucket = bucket
+        self._counts_TLR[self._buckets.advance(watermark_ms)] = 0
 
     def update(self, rank_LN: Int64s, ts_N: Int64s) -> None:
         """Count samples, none of them newer than the watermark."""
-        bucket_N = ts_N // self._bucket_ms
-        is_in_time_N = bucket_N > self._newest_bucket - TIME_BUCKETS
+        slot_N = self._buckets.slots(ts_N)
+        is_in_time_N = slot_N >= 0
         if not is_in_time_N.all():
-            bucket_N, rank_LN = bucket_N[is_in_time_N], rank_LN[:, is_in_time_N]
+            slot_N, rank_LN = slot_N[is_in_time_N], rank_LN[:, is_in_time_N]
         _, n_learners, n_ranks = self._counts_TLR.shape
-        row_LN = bucket_N % TIME_BUCKETS * n_learners + np.arange(n_learners)[:, None]
+        row_LN = slot_N * n_learners + np.arange(n_learners)[:, None]
         flat = self._counts_TLR.reshape(-1)
         np.add.at(flat, (row_LN * n_ranks + rank_LN).reshape(-1), 1)
 
@@ -181,10 +194,57 @@ class RecentTime:
         return counts_LR
 
     def state_dict(self) -> State:
-        return {"counts_TLR": self._counts_TLR, "newest_bucket": self._newest_bucket}
+        return {"counts_TLR": self._counts_TLR, "buckets": self._buckets.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
         self._counts_TLR[:] = state["counts_TLR"]
+        self._buckets.load_state_dict(state["buckets"])
+
+
+class TimeBuckets:
+    """Which of 60 slots holds which time.
+
+    A bucket is a sixtieth of the window wide, rounded up to a whole millisecond, and starts at a
+    multiple of its width since the epoch. A sample lies in the bucket of its own time. The window
+    ends at the watermark: it holds the watermark's bucket and the 59 before it, so that its
+    oldest edge lies between 59/60 of the window and the whole of it before the watermark. A
+    sample older than that has no slot.
+
+    Parameters
+    ----------
+    window_time_ms : int
+        Event time in the window.
+
+    Examples
+    --------
+    >>> buckets = TimeBuckets(60_000)
+    >>> buckets.advance(61_500)[:2]
+    array([1, 0])
+    >>> buckets.slots(np.array([61_000, 2_000, 1_999]))
+    array([ 1,  2, -1])
+    """
+
+    def __init__(self, window_time_ms: int) -> None:
+        self._bucket_ms = -(-window_time_ms // TIME_BUCKETS)
+        self._newest_bucket = 0
+
+    def advance(self, watermark_ms: int) -> Int64s:
+        """Move the end of the window; the slots that must be emptied, newest first."""
+        bucket = watermark_ms // self._bucket_ms
+        n_steps = max(bucket - self._newest_bucket, 0)
+        self._newest_bucket += n_steps
+        return (self._newest_bucket - np.arange(min(n_steps, TIME_BUCKETS))) % TIME_BUCKETS
+
+    def slots(self, ts_N: Int64s) -> Int64s:
+        """Slot of each time, none of them newer than the watermark; -1 before the window."""
+        bucket_N = ts_N // self._bucket_ms
+        is_in_time_N = bucket_N > self._newest_bucket - TIME_BUCKETS
+        return np.where(is_in_time_N, bucket_N % TIME_BUCKETS, -1)
+
+    def state_dict(self) -> State:
+        return {"newest_bucket": self._newest_bucket}
+
+    def load_state_dict(self, state: State) -> None:
         self._newest_bucket = state["newest_bucket"]
 
 

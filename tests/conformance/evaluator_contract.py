@@ -1,6 +1,6 @@
 """What every evaluator promises.
 
-# B queries of a batch, K list length
+# B queries of a batch, K list length, N lists that matured, S shown items of those lists
 
 An implementation joins in a line:
 
@@ -13,20 +13,25 @@ outcomes of `stream_of_outcomes()`.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from stream.protocols import Evaluator
 from stream.values import (
     Bools,
     Contexts,
+    Conversions,
     Int32s,
     Int64s,
     Lessons,
+    Matured,
     Outcomes,
     Predictions,
     Queries,
+    Reading,
     Record,
 )
 
@@ -35,6 +40,9 @@ K = 20
 N_ITEMS = 40
 N_BATCHES = 8
 BATCH_EVENTS = 100
+BATCH_LISTS = 12
+POLICIES = ("ranker", "random", None)
+WINDOWS = ("total", "events", "time", "faded")
 
 JSON_TYPES = {dict, list, str, int, float, bool, type(None)}
 
@@ -102,6 +110,52 @@ class EvaluatorContract:
         assert evaluator.metrics()["watermark_ms"] == last.watermark_ms + 1000
         assert evaluator.metrics()["events"] == events_before
 
+    def test_a_reading_is_what_metrics_says(self) -> None:
+        evaluator = self.make()
+        self.records(evaluator)
+        record = evaluator.metrics()
+        assert record["metrics"]
+        for name, figure in record["metrics"].items():
+            for window in WINDOWS:
+                assert evaluator.reading(name, window) == reading_of(figure, window), name
+        for policy, figures in record["policies"].items():
+            for name, figure in figures.items():
+                for window in WINDOWS:
+                    reading = evaluator.reading(name, window, policy)
+                    assert reading == reading_of(figure, window), name
+
+    def test_a_reading_without_a_sample_is_none(self) -> None:
+        evaluator = self.make()
+        self.records(evaluator)
+        names, fresh = list(evaluator.metrics()["metrics"]), self.make()
+        assert {fresh.reading(name, window) for name in names for window in WINDOWS} == {None}
+        assert evaluator.reading("ctr", "total", "a policy that shows nothing") is None
+
+    def test_taking_readings_changes_nothing(self) -> None:
+        watched, left_alone = self.make(), self.make()
+        for outcomes in stream_of_outcomes():
+            records = watched.update(outcomes)
+            for name in watched.metrics()["metrics"]:
+                for window in WINDOWS:
+                    watched.reading(name, window)
+            assert json.dumps(records) == json.dumps(left_alone.update(outcomes))
+        assert json.dumps(watched.metrics()) == json.dumps(left_alone.metrics())
+
+    @pytest.mark.parametrize(
+        ("metric", "over", "policy"),
+        [("recall@7777", "total", None), ("ctr", "day", None), ("recall@10", "total", "ranker")],
+    )
+    def test_a_reading_that_nobody_can_give_is_refused(
+        self, metric: str, over: str, policy: str | None
+    ) -> None:
+        evaluator = self.make()
+        with pytest.raises(ValueError, match=metric if over == "total" else over):
+            evaluator.reading(metric, over, policy)
+
+
+def reading_of(figure: Record, window: str) -> Reading | None:
+    return Reading(figure[window], figure["samples"][window]) if window in figure else None
+
 
 def types_in(value: Any) -> set[type]:
     if type(value) is dict:
@@ -119,17 +173,52 @@ def stream_of_outcomes() -> list[Outcomes]:
 def random_outcomes(
     seq: int, n_queries: int = BATCH_EVENTS, watermark_ms: int | None = None
 ) -> Outcomes:
-    """A minute of clicks of batch `seq`, drawn from `seq` alone."""
+    """A minute of clicks and of lists that matured, drawn from `seq` alone."""
     rng = np.random.default_rng(seq)
     end_ms = 1_700_000_000_000 + (seq + 1) * 60_000
     top_items = {name: random_lists(rng, n_queries) for name in LEARNERS}
-    return outcomes_of(
+    outcomes = outcomes_of(
         seq,
         top_items,
         answer_B=rng.integers(-1, N_ITEMS, n_queries).astype(np.int32),
         ts_B=np.sort(rng.integers(end_ms - 60_000, end_ms, n_queries, endpoint=True)),
         watermark_ms=end_ms if watermark_ms is None else watermark_ms,
         is_sample_B=rng.random(n_queries) < 0.9,
+    )
+    if not n_queries:
+        return outcomes
+    return replace(
+        outcomes,
+        matured=random_matured(rng, BATCH_LISTS, end_ms),
+        conversions=random_conversions(rng, 10, end_ms),
+        join_counts={"clicks_joined": 3 * (seq + 1), "clicks_without_list": seq},
+    )
+
+
+def random_matured(rng: np.random.Generator, n_lists: int, end_ms: int) -> Matured:
+    """Lists of 1 to 9 items that matured in the minute up to `end_ms`."""
+    starts = np.concatenate(([0], rng.integers(1, 10, n_lists).cumsum()))
+    n_items = int(starts[-1])
+    probability_of = {name: rng.beta(1, 9, n_items) for name in LEARNERS}
+    matured = Matured(
+        ts_N=np.sort(rng.integers(end_ms - 60_000, end_ms, n_lists, endpoint=True)),
+        policy_N=[POLICIES[i] for i in rng.integers(0, len(POLICIES), n_lists)],
+        starts=starts,
+        is_clicked_S=rng.random(n_items) < probability_of[LEARNERS[0]],
+        probability_of=probability_of,
+    )
+    for array in (matured.ts_N, starts, matured.is_clicked_S, *probability_of.values()):
+        array.flags.writeable = False
+    return matured
+
+
+def random_conversions(rng: np.random.Generator, n_clicks: int, end_ms: int) -> Conversions:
+    """Clicks that matured in the minute up to `end_ms`."""
+    is_converted_N = rng.random(n_clicks) < 0.3
+    return Conversions(
+        ts_N=np.sort(rng.integers(end_ms - 60_000, end_ms, n_clicks, endpoint=True)),
+        is_converted_N=is_converted_N,
+        value_N=is_converted_N * 9.5,
     )
 
 
@@ -149,7 +238,7 @@ def outcomes_of(
     watermark_ms: int,
     is_sample_B: Bools,
 ) -> Outcomes:
-    """Outcomes for a ranking evaluator; contexts and lessons are empty."""
+    """Outcomes without lists; contexts and lessons are empty."""
     n_queries = len(answer_B)
     no_rows, no_longs = np.zeros(0, np.int32), np.zeros(0, np.int64)
     contexts = Contexts(np.full((1, 1), -1, np.int32), np.zeros(1, np.int32))

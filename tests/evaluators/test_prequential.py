@@ -1,32 +1,22 @@
-import itertools
-import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from evaluators.confidence import mean_interval
-from evaluators.prequential import (
-    INTERVAL_ALPHA,
-    INTERVAL_TUNED_SAMPLES,
-    EvaluatorConfig,
-    PrequentialEvaluator,
-)
+from evaluators.prequential import EvaluatorConfig, PrequentialEvaluator
 from evaluators.ranking import RankingConfig
 from stream.errors import CheckpointError
-from stream.values import Outcomes, Record
+from stream.values import Conversions, Matured, Outcomes, Reading, Record
 from tests.conformance.evaluator_contract import (
     LEARNERS,
     EvaluatorContract,
     outcomes_of,
-    random_lists,
     random_outcomes,
     stream_of_outcomes,
 )
 from tests.conformance.stateful_contract import StatefulContract
-from tests.evaluators.test_ranking import brute_force
 
 KS = (1, 10, 20)
 CONFIG = EvaluatorConfig(window_events=150, window_time=120_000, fade=0.99, emit_events=150)
@@ -48,96 +38,6 @@ class TestPrequentialEvaluatorState(StatefulContract):
     @staticmethod
     def drive(evaluator: PrequentialEvaluator, step: int) -> list[Record]:
         return [*evaluator.update(random_outcomes(step)), evaluator.metrics()]
-
-
-class Stream:
-    """Outcomes of n queries in columns, to be cut anywhere."""
-
-    def __init__(self, seed: int, n_queries: int) -> None:
-        rng = np.random.default_rng(seed)
-        self.top_items = {name: random_lists(rng, n_queries) for name in LEARNERS}
-        self.answer_B = rng.integers(-1, 25, n_queries).astype(np.int32)
-        self.is_sample_B = rng.random(n_queries) < 0.8
-        late_ms = rng.integers(0, 400_000, n_queries) * (rng.random(n_queries) < 0.2)
-        self.ts_B = BASE_MS + np.arange(n_queries) * 997 - late_ms
-
-    def part(self, seq: int, start: int, end: int) -> Outcomes:
-        return outcomes_of(
-            seq,
-            {name: lists[start:end] for name, lists in self.top_items.items()},
-            self.answer_B[start:end],
-            self.ts_B[start:end],
-            int(self.ts_B[:end].max(initial=BASE_MS)),
-            self.is_sample_B[start:end],
-        )
-
-
-def metrics_after(stream: Stream, cuts: list[int]) -> Record:
-    evaluator = make_evaluator()
-    ends = np.cumsum([0, *cuts]).tolist()
-    for seq, (start, end) in enumerate(itertools.pairwise(ends)):
-        evaluator.update(stream.part(seq, start, end))
-    return evaluator.metrics()
-
-
-@given(seed=st.integers(0, 2**32 - 1), cuts=st.lists(st.integers(0, 90), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=50)
-def test_metrics_do_not_depend_on_how_the_samples_are_cut_into_batches(seed, cuts):
-    stream = Stream(seed, sum(cuts))
-    cut, whole = metrics_after(stream, cuts), metrics_after(stream, [sum(cuts)])
-    assert without_faded(cut) == without_faded(whole)
-    for figure, values in whole["metrics"].items():
-        assert cut["metrics"][figure]["faded"] == pytest.approx(values["faded"], abs=1e-9)
-
-
-def without_faded(record: Record) -> Record:
-    """A copy of a record less what may round differently, and the number of its last batch."""
-    record = json.loads(json.dumps(record))
-    del record["seq"]
-    for figures in (record["metrics"], *record["shadows"].values()):
-        for values in figures.values():
-            del values["faded"], values["samples"]["faded"]
-    return record
-
-
-@given(seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20)
-def test_total_and_events_equal_a_loop_over_the_samples(seed):
-    stream = Stream(seed, n_queries=300)
-    record = metrics_after(stream, [120, 120, 60])
-    answers = stream.answer_B[stream.is_sample_B].tolist()
-    for learner, figures in (
-        (LEARNERS[0], record["metrics"]),
-        (LEARNERS[1], record["shadows"][LEARNERS[1]]),
-    ):
-        lists = stream.top_items[learner][stream.is_sample_B].tolist()
-        total = brute_force(lists, answers, KS)
-        events = brute_force(lists[-150:], answers[-150:], KS)
-        assert {name: v["total"] for name, v in figures.items()} == pytest.approx(total)
-        assert {name: v["events"] for name, v in figures.items()} == pytest.approx(events)
-
-
-@given(seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20)
-def test_a_difference_and_its_interval_equal_those_of_the_raw_differences(seed):
-    stream = Stream(seed, n_queries=200)
-    record = metrics_after(stream, [100, 100])
-    answers = stream.answer_B[stream.is_sample_B].tolist()
-    champion, shadow = (stream.top_items[name][stream.is_sample_B].tolist() for name in LEARNERS)
-    for figure, values in record["shadows"][LEARNERS[1]].items():
-        differences = [
-            brute_force([ours], [answer], KS)[figure] - brute_force([theirs], [answer], KS)[figure]
-            for ours, theirs, answer in zip(champion, shadow, answers, strict=True)
-        ]
-        interval = mean_interval(
-            len(differences),
-            float(np.mean(differences)),
-            float(np.var(differences)),
-            INTERVAL_ALPHA,
-            INTERVAL_TUNED_SAMPLES,
-        )
-        assert values["difference"] == pytest.approx(np.mean(differences), abs=1e-12)
-        assert values["interval"] == pytest.approx(np.clip(interval, -1, 1).tolist(), abs=1e-9)
 
 
 def one_click(item: int, ts_ms: int = BASE_MS, seq: int = 0, is_sample: bool = True) -> Outcomes:
@@ -176,8 +76,117 @@ def test_a_record_has_the_shape_that_sinks_and_alerts_read():
         "name": "metrics",
         "events": 1,
         "watermark_ms": BASE_MS,
-        "counts": {"clicks": 1, "samples": 1, "repeated_seen": 0, "not_admitted": 0},
+        "counts": {
+            "clicks": 1,
+            "samples": 1,
+            "repeated_seen": 0,
+            "not_admitted": 0,
+            "matured": 0,
+            "shown_items_matured": 0,
+            "invalid_probabilities": 0,
+        },
     }
+    assert record["policies"] == {}
+    assert "reliability" not in record
+
+
+def one_list(
+    clicked: Sequence[int], seq: int = 0, policy: str | None = None, ts_ms: int = BASE_MS
+) -> Outcomes:
+    """One list whose items the champion gave 0.5, the shadow 0.25."""
+    empty = replace(random_outcomes(0, n_queries=0), seq=seq, watermark_ms=ts_ms)
+    n_items = len(clicked)
+    matured = Matured(
+        ts_N=np.array([ts_ms]),
+        policy_N=[policy],
+        starts=np.array([0, n_items]),
+        is_clicked_S=np.array(clicked, np.bool_),
+        probability_of=dict(
+            zip(LEARNERS, (np.full(n_items, 0.5), np.full(n_items, 0.25)), strict=True)
+        ),
+    )
+    return replace(empty, matured=matured, join_counts={"late_clicks": seq})
+
+
+def test_a_record_of_lists_has_the_shape_that_sinks_and_alerts_read():
+    evaluator = make_evaluator()
+    evaluator.update(one_list([1, 0, 0, 0], seq=3, policy="ranker"))
+    record = evaluator.metrics()
+    samples = {"total": 4, "events": 4, "time": 4, "faded": pytest.approx(3.94, abs=0.01)}
+    quarter = {"total": 0.25, "events": 0.25, "time": 0.25}
+    assert list(record["metrics"]) == [
+        "ctr",
+        "request_ctr",
+        "predicted_ctr",
+        "calibration_ratio",
+        "log_loss",
+        "normalized_entropy",
+        "auc",
+    ]
+    assert record["metrics"]["ctr"] == {
+        **quarter,
+        "faded": pytest.approx(0.99**3 / 3.94, abs=1e-4),
+        "samples": samples,
+        "interval": {window: pytest.approx([0.0456, 0.6994], abs=1e-4) for window in quarter},
+    }
+    assert record["metrics"]["predicted_ctr"] == {
+        **dict.fromkeys(quarter, 0.5),
+        "faded": pytest.approx(0.5),
+        "samples": samples,
+    }
+    assert record["policies"] == {"ranker": record["metrics"]}
+    shadow = record["shadows"]["popularity"]
+    assert list(shadow) == list(record["metrics"])[2:]
+    assert shadow["calibration_ratio"]["total"] == 1.0
+    assert shadow["calibration_ratio"]["difference"] == 1.0
+    assert record["reliability"] == [{"predicted": 0.5, "observed": 0.25, "samples": 4}]
+    counts = {"matured": 1, "shown_items_matured": 4, "late_clicks": 3}
+    assert {name: record["counts"][name] for name in counts} == counts
+    assert record["events"] == 0
+
+
+def test_conversions_have_a_rate_of_their_own():
+    evaluator = make_evaluator()
+    conversions = Conversions(
+        np.array([BASE_MS] * 4), np.array([1, 0, 0, 0], np.bool_), np.zeros(4)
+    )
+    evaluator.update(replace(random_outcomes(0, n_queries=0), conversions=conversions))
+    assert list(evaluator.metrics()["metrics"]) == ["conversion_rate"]
+    assert evaluator.reading("conversion_rate", "total") == Reading(0.25, 4)
+
+
+def test_shown_items_and_clicks_together_make_a_record_due():
+    evaluator = make_evaluator(emit_events=4)
+    stream = [one_list([0, 0, 1]), one_click(item=7, seq=1), one_list([0], seq=2)]
+    assert [len(evaluator.update(outcomes)) for outcomes in stream] == [0, 1, 0]
+
+
+def test_the_counts_of_the_joiner_are_its_latest():
+    evaluator = make_evaluator()
+    for seq in range(3):
+        evaluator.update(one_list([0], seq=seq))
+    assert evaluator.metrics()["counts"]["late_clicks"] == 2
+
+
+def test_time_moves_in_batches_without_lists():
+    evaluator = make_evaluator()
+    evaluator.update(one_list([1]))
+    evaluator.update(one_click(item=7, ts_ms=BASE_MS + 120_000, seq=1))
+    assert evaluator.reading("ctr", "time") is None
+    assert evaluator.reading("log_loss", "time") is None
+    assert evaluator.reading("auc", "time") is None
+    assert evaluator.reading("ctr", "events") == Reading(1.0, 1)
+
+
+def test_a_metric_that_does_not_exist_is_refused_with_the_nearest_name():
+    with pytest.raises(ValueError, match=r"called normalised_entropy.*mean normalized_entropy"):
+        make_evaluator().reading("normalised_entropy", "total")
+
+
+@pytest.mark.parametrize("metric", ["recall@20", "conversion_rate"])
+def test_a_metric_that_is_not_kept_by_policy_is_refused(metric):
+    with pytest.raises(ValueError, match=f"{metric} is not kept by policy"):
+        make_evaluator().reading(metric, "total", "ranker")
 
 
 def test_without_a_sample_no_figure_exists():
@@ -186,7 +195,8 @@ def test_without_a_sample_no_figure_exists():
     record = evaluator.metrics()
     assert record["metrics"] == {}
     assert record["shadows"] == {"popularity": {}}
-    assert record["counts"] == {"clicks": 1, "samples": 0, "repeated_seen": 1, "not_admitted": 0}
+    assert (record["counts"]["clicks"], record["counts"]["samples"]) == (1, 0)
+    assert record["counts"]["repeated_seen"] == 1
 
 
 def test_a_window_that_ran_empty_is_left_out():
@@ -277,7 +287,7 @@ def test_a_state_made_under_other_settings_is_refused(config, ranking, learners,
 
 def test_a_state_of_another_version_is_refused():
     state = make_evaluator().state_dict() | {"schema_version": 99}
-    with pytest.raises(CheckpointError, match="version 99, expected 1"):
+    with pytest.raises(CheckpointError, match="version 99, expected 2"):
         make_evaluator().load_state_dict(state)
 
 

@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluators.windows import TIME_BUCKETS, JointRanks, RankWindows
+from evaluators.windows import TIME_BUCKETS, WINDOWS, JointRanks, RankWindows, WindowSizes
 from tests.conformance.stateful_contract import StatefulContract
 
 SHAPE = (3, 6)
@@ -60,7 +61,7 @@ def test_every_window_equals_the_one_recomputed_from_scratch(
     seed, cuts, window_events, window_time_ms
 ):
     samples = Samples(seed, sum(cuts))
-    windows = RankWindows(SHAPE, window_events, window_time_ms, FADE)
+    windows = RankWindows(SHAPE, WindowSizes(window_events, window_time_ms, FADE))
     end = 0
     for cut in cuts:
         samples.feed(windows, end, end + cut)
@@ -73,13 +74,13 @@ def test_every_window_equals_the_one_recomputed_from_scratch(
 
 
 def test_an_update_longer_than_the_window_keeps_its_last_samples():
-    windows = RankWindows((1, 4), window_events=2, window_time_ms=60_000, fade=1.0)
+    windows = RankWindows((1, 4), WindowSizes(events=2, time_ms=60_000, fade=1.0))
     windows.update(np.array([[1, 1, 1, 2, 3]]), np.zeros(5, np.int64), watermark_ms=0)
     assert windows.counts()["events"].tolist() == [[0, 0, 1, 1]]
 
 
 def test_time_empties_its_window_when_only_the_watermark_moves():
-    windows = RankWindows((1, 2), window_events=5, window_time_ms=60_000, fade=1.0)
+    windows = RankWindows((1, 2), WindowSizes(events=5, time_ms=60_000, fade=1.0))
     nothing = np.zeros((1, 0), np.int64), np.zeros(0, np.int64)
     windows.update(np.array([[1]]), np.array([5_500]), watermark_ms=5_500)
     windows.update(*nothing, watermark_ms=64_999)
@@ -90,7 +91,7 @@ def test_time_empties_its_window_when_only_the_watermark_moves():
 
 
 def test_a_sample_too_late_for_the_time_window_counts_everywhere_else():
-    windows = RankWindows((1, 2), window_events=5, window_time_ms=60_000, fade=1.0)
+    windows = RankWindows((1, 2), WindowSizes(events=5, time_ms=60_000, fade=1.0))
     windows.update(np.array([[1, 1]]), np.array([40_000, 100_000]), watermark_ms=100_000)
     assert {name: int(counts.sum()) for name, counts in windows.counts().items()} == {
         "total": 2,
@@ -101,7 +102,7 @@ def test_a_sample_too_late_for_the_time_window_counts_everywhere_else():
 
 
 def test_a_jump_far_ahead_empties_every_time_bucket():
-    windows = RankWindows((1, 2), window_events=5, window_time_ms=60_000, fade=1.0)
+    windows = RankWindows((1, 2), WindowSizes(events=5, time_ms=60_000, fade=1.0))
     windows.update(np.array([[1] * 60]), np.arange(60) * 1000, watermark_ms=59_000)
     assert windows.counts()["time"].sum() == 60
     windows.update(np.array([[0]]), np.array([10**12]), watermark_ms=10**12)
@@ -109,7 +110,7 @@ def test_a_jump_far_ahead_empties_every_time_bucket():
 
 
 def test_memory_does_not_grow_with_the_stream():
-    windows = RankWindows(SHAPE, window_events=50, window_time_ms=60_000, fade=FADE)
+    windows = RankWindows(SHAPE, WindowSizes(events=50, time_ms=60_000, fade=FADE))
     before = bytes_in(windows.state_dict())
     samples = Samples(seed=1, n_samples=5000)
     for start in range(0, 5000, 100):
@@ -125,10 +126,26 @@ def bytes_in(state: dict) -> int:
     )
 
 
+def test_one_window_is_read_as_all_of_them_are():
+    windows = RankWindows(SHAPE, WindowSizes(events=70, time_ms=30_000, fade=FADE))
+    Samples(seed=3, n_samples=200).feed(windows, 0, 200)
+    counts = windows.counts()
+    assert tuple(counts) == WINDOWS
+    assert {name: windows.over(name).tolist() for name in WINDOWS} == {
+        name: counts_LR.tolist() for name, counts_LR in counts.items()
+    }
+
+
+def test_a_window_that_does_not_exist_is_refused():
+    windows = RankWindows((1, 2), WindowSizes(events=5, time_ms=60_000, fade=1.0))
+    with pytest.raises(ValueError, match="total, events, time, faded, got day"):
+        windows.over("day")
+
+
 class TestRankWindowsState(StatefulContract):
     @staticmethod
     def make() -> RankWindows:
-        return RankWindows(SHAPE, window_events=70, window_time_ms=30_000, fade=FADE)
+        return RankWindows(SHAPE, WindowSizes(events=70, time_ms=30_000, fade=FADE))
 
     @staticmethod
     def drive(windows: RankWindows, step: int) -> dict[str, np.ndarray]:

@@ -1,0 +1,162 @@
+"""Judges the ranking of champion and shadows, each click before it is learned.
+
+# B queries of a batch, N samples among them, L learners, F figures, R ranks, S shadows
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluators.confidence import mean_interval
+from evaluators.ranking import (
+    RankingConfig,
+    figure_names,
+    figure_weights,
+    paired_variance,
+    ranks_of,
+)
+from evaluators.windows import WINDOWS, JointRanks, RankWindows, WindowSizes
+from stream.values import Float64s, Int64s, Outcomes, Reading, Record, State
+
+# 95 %: the interval of a difference leaves out the truth in at most one stream of twenty.
+INTERVAL_ALPHA = 0.05
+# Narrowest where a small stream has told enough to act on; with 100 times as many samples it is
+# a sixth wider than one tuned for those.
+INTERVAL_TUNED_SAMPLES = 10_000
+
+_SCHEMA_VERSION = 1
+
+
+class RankingJudge:
+    """Recall, MRR and NDCG of each learner, over four windows, and how they differ.
+
+    Memory is fixed when it is made: see `RankWindows` and `JointRanks`.
+
+    Parameters
+    ----------
+    ranking : RankingConfig
+        Lengths of list. Every learner must predict lists of at least the longest.
+    learners : sequence of str
+        Names of the learners judged, the champion's first.
+    sizes : WindowSizes
+        Of the windows.
+    """
+
+    def __init__(self, ranking: RankingConfig, learners: Sequence[str], sizes: WindowSizes) -> None:
+        self._learners = list(learners)
+        self._k = max(ranking.ks)
+        self._weights_FR = figure_weights(ranking.ks)
+        self.figures = figure_names(ranking.ks)
+        self._windows = RankWindows((len(learners), self._k + 1), sizes)
+        self._joint = JointRanks(len(learners) - 1, self._k + 1)
+        self.n_clicks = 0
+        self._n_samples = 0
+        self._n_not_admitted = 0
+
+    def update(self, outcomes: Outcomes) -> None:
+        """Judge the clicks of a batch, and move the time."""
+        is_sample_B = outcomes.is_sample_B
+        rank_LN = self._ranks(outcomes)
+        self._windows.update(rank_LN, outcomes.queries.ts_B[is_sample_B], outcomes.watermark_ms)
+        self._joint.update(rank_LN[0], rank_LN[1:])
+        self.n_clicks += len(is_sample_B)
+        self._n_samples += rank_LN.shape[1]
+        self._n_not_admitted += int(np.count_nonzero(outcomes.answer_B[is_sample_B] < 0))
+
+    def metrics(self) -> tuple[Record, list[Record]]:
+        """The champion's figures, and each shadow's with its difference; empty without a sample."""
+        value_LF_of, samples_of = self._figures_by_window()
+        metrics, *shadows = (
+            {
+                figure: {
+                    **{window: float(value_LF[row, f]) for window, value_LF in value_LF_of.items()},
+                    "samples": dict(samples_of),
+                }
+                for f, figure in enumerate(self.figures)
+                if samples_of
+            }
+            for row in range(len(self._learners))
+        )
+        if samples_of:
+            self._add_differences(metrics, shadows)
+        return metrics, shadows
+
+    def reading(self, figure: str, over: str) -> Reading | None:
+        """One figure of the champion over one window; None without a sample."""
+        count_R = self._windows.over(over)[0]
+        n_samples = count_R.sum().item()
+        if not n_samples:
+            return None
+        weight_R = self._weights_FR[self.figures.index(figure)]
+        return Reading(float((count_R * weight_R).sum() / n_samples), n_samples)
+
+    def counts(self) -> dict[str, int]:
+        """Clicks since start, and what became of them."""
+        return {
+            "clicks": self.n_clicks,
+            "samples": self._n_samples,
+            "repeated_seen": self.n_clicks - self._n_samples,
+            "not_admitted": self._n_not_admitted,
+        }
+
+    def state_dict(self) -> State:
+        return {
+            "schema_version": _SCHEMA_VERSION,
+            "windows": self._windows.state_dict(),
+            "joint": self._joint.state_dict(),
+            "n_clicks": self.n_clicks,
+            "n_samples": self._n_samples,
+            "n_not_admitted": self._n_not_admitted,
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self._windows.load_state_dict(state["windows"])
+        self._joint.load_state_dict(state["joint"])
+        self.n_clicks = state["n_clicks"]
+        self._n_samples = state["n_samples"]
+        self._n_not_admitted = state["n_not_admitted"]
+
+    def _ranks(self, outcomes: Outcomes) -> Int64s:
+        """Rank of each sample's answer in each learner's list, shape (L, N)."""
+        is_sample_B = outcomes.is_sample_B
+        answer_N = outcomes.answer_B[is_sample_B]
+        rank_LN = np.zeros((len(self._learners), len(answer_N)), np.int64)
+        if not len(answer_N):
+            return rank_LN
+        for row, learner in enumerate(self._learners):
+            top_items_BK = outcomes.predictions[learner].top_items_BK
+            if top_items_BK.shape[1] < self._k:
+                raise ValueError(
+                    f"{learner} predicted lists of {top_items_BK.shape[1]} items, but ranking.ks "
+                    f"asks for {self._k}; Queries.k must be at least that"
+                )
+            rank_LN[row] = ranks_of(top_items_BK[is_sample_B, : self._k], answer_N)
+        return rank_LN
+
+    def _figures_by_window(self) -> tuple[dict[str, Float64s], dict[str, int | float]]:
+        """Figures, shape (L, F), and number of samples, of each window that has any."""
+        value_LF_of: dict[str, Float64s] = {}
+        samples_of: dict[str, int | float] = {}
+        for window in WINDOWS:
+            count_LR = self._windows.over(window)
+            n_samples = count_LR[0].sum().item()
+            if n_samples:
+                value_LF_of[window] = (count_LR[:, None] * self._weights_FR).sum(axis=2) / n_samples
+                samples_of[window] = n_samples
+        return value_LF_of, samples_of
+
+    def _add_differences(self, metrics: Record, shadows: Sequence[Record]) -> None:
+        for joint_RR, shadow in zip(self._joint.counts_SRR, shadows, strict=True):
+            variance_F = paired_variance(joint_RR, self._weights_FR).tolist()
+            for figure, variance in zip(self.figures, variance_F, strict=True):
+                difference = metrics[figure]["total"] - shadow[figure]["total"]
+                low, high = mean_interval(
+                    self._n_samples,
+                    difference,
+                    variance,
+                    alpha=INTERVAL_ALPHA,
+                    tuned_samples=INTERVAL_TUNED_SAMPLES,
+                )
+                shadow[figure]["difference"] = difference
+                # No figure leaves [0, 1], so no difference leaves [-1, 1].
+                shadow[figure]["interval"] = [max(low, -1.0), min(high, 1.0)]
