@@ -1,6 +1,7 @@
 """What a run came to, as tables: who ranked how well, and what was read and written."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,17 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from stream.durations import lasted_text
 from stream.values import Record
 
 FIGURES = ("recall", "mrr", "ndcg")
+CLICK_FIGURES = {
+    "predicted_ctr": "predicted",
+    "calibration_ratio": "ratio",
+    "log_loss": "log loss",
+    "normalized_entropy": "NE",
+    "auc": "AUC",
+}
 MAX_REASONS = 5
 
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -27,9 +36,10 @@ def ranking_table(summary: Record, champion: str) -> Table | None:
         Its name: the first row.
     """
     metrics = summary["metrics"]
-    if not metrics:
+    ks = [int(name.removeprefix("recall@")) for name in metrics if name.startswith("recall@")]
+    if not ks:
         return None
-    k = max(int(name.rpartition("@")[2]) for name in metrics)
+    k = max(ks)
     samples = metrics[f"recall@{k}"]["samples"]
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -54,6 +64,83 @@ def ranking_table(summary: Record, champion: str) -> Table | None:
     return table
 
 
+def clicks_table(summary: Record) -> Table | None:
+    """What was shown and clicked, overall and by policy; None where no list has matured."""
+    if "ctr" not in summary["metrics"]:
+        return None
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        title="Clicks on what was shown, since start",
+        title_justify="left",
+        title_style="bold",
+        caption="CTR with its 95 % interval; ratio: clicks predicted for each click; "
+        "NE: normalised entropy.",
+        caption_justify="left",
+    )
+    table.add_column("policy", no_wrap=True)
+    for heading in ("shown", "CTR", "", *CLICK_FIGURES.values()):
+        table.add_column(heading, justify="right", no_wrap=True)
+    rows = {"all": summary["metrics"], **summary["policies"]}
+    for name, figures in rows.items():
+        ctr = figures["ctr"]
+        low, high = ctr["interval"]["total"]
+        table.add_row(
+            _plain(name),
+            f"{ctr['samples']['total']:,}",
+            f"{ctr['total']:.3f}",
+            f"[{low:.3f}, {high:.3f}]",
+            *(_total_text(figures.get(figure, {})) for figure in CLICK_FIGURES),
+        )
+    return table
+
+
+def alerts_table(summary: Record) -> Table | None:
+    """What each alert rule came to; None where there are no rules."""
+    if not summary["alerts"]:
+        return None
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        title="Alerts, by event time",
+        title_justify="left",
+        title_style="bold",
+    )
+    table.add_column("rule", no_wrap=True)
+    table.add_column("now", no_wrap=True)
+    table.add_column("fired", justify="right")
+    table.add_column("first", no_wrap=True)
+    table.add_column("last resolved", no_wrap=True)
+    table.add_column("firing for", justify="right")
+    for name, alert in summary["alerts"].items():
+        table.add_row(
+            _plain(name),
+            Text(alert["state"], "bold red" if alert["state"] == "firing" else ""),
+            f"{alert['times_fired']:,}",
+            time_text(alert["first_firing_ts"]),
+            time_text(alert["last_resolved_ts"]),
+            lasted_text(alert["firing_ms"]) if alert["firing_ms"] else "-",
+        )
+    return table
+
+
+def time_text(ts_ms: int | None) -> str:
+    """An event time as people read it, in UTC.
+
+    Examples
+    --------
+    >>> time_text(1_704_067_200_000), time_text(None)
+    ('2024-01-01 00:00', '-')
+    """
+    if ts_ms is None:
+        return "-"
+    return f"{datetime.fromtimestamp(ts_ms / 1000, UTC):%Y-%m-%d %H:%M}"
+
+
 def facts_table(summary: Record, out: Path) -> Table:
     """What was read, judged and set aside, and where everything lies."""
     table = Table.grid(padding=(0, 2))
@@ -66,7 +153,7 @@ def facts_table(summary: Record, out: Path) -> Table:
     table.add_row("events", _plain(told))
     table.add_row("clicks", _plain(_clicks_text(summary["counts"])))
     table.add_row("dead letters", _plain(_dead_letters_text(summary["dead_letters"], out)))
-    table.add_row("outputs", _plain(f"{out}: summary.json, metrics.jsonl"))
+    table.add_row("outputs", _plain(f"{out}: summary.json, metrics.jsonl, alerts.jsonl"))
     if summary["checkpoint"]:
         table.add_row("checkpoint", _plain(summary["checkpoint"]))
     return table
@@ -112,6 +199,10 @@ def _cells(figures: Record, k: int) -> list[str]:
         for figure in FIGURES
         for window in ("total", "events")
     ]
+
+
+def _total_text(figure: Record) -> str:
+    return f"{figure['total']:.3f}" if "total" in figure else "-"
 
 
 def _difference(recall: Record) -> Text:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from stream import cli
 
-COMMANDS = ["demo", "replay", "simulate", "import", "check", "inspect"]
+COMMANDS = ["demo", "replay", "report", "simulate", "import", "check", "inspect"]
 
 
 def call(capsys, *args):
