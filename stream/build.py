@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from evaluators.alerts import Alerts
 from evaluators.prequential import PrequentialEvaluator
 from learners.counting import CountingLearner
 from learners.item_neighbours import ItemNeighbours
@@ -14,6 +15,7 @@ from learners.panel import Panel
 from learners.popularity import Popularity
 from learners.session_neighbours import SessionNeighbours
 from learners.transformer import TransformerLearner
+from stream.anchors import Anchors
 from stream.catalogue import Catalogue
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig, LearnerName
@@ -22,16 +24,19 @@ from stream.histories import Histories
 from stream.joiner import Joiner
 from stream.pipeline import OnBatch, Parts, Pipeline
 from stream.protocols import Learner, Source
+from stream.reactor import Reactor
 from stream.sinks.jsonl import JsonlSink
 from stream.sinks.outputs import Outputs
 
 METRICS_FILE = "metrics.jsonl"
+ALERTS_FILE = "alerts.jsonl"
 DEAD_LETTERS_FILE = "dead_letters.jsonl"
 
 # What may differ between the parts of one run. None of it reaches a metric or a weight, but that
 # a limit ends the stream early, amid a batch: going on from there cuts later batches otherwise.
+# Which anchors there are may matter: alerts name them, and a rollback goes back to one.
 _FREE_KEYS: dict[str, set[str] | bool] = {
-    "checkpoint": True,
+    "checkpoint": {"dir", "keep", "every"},
     "source": {"speed", "limit", "until_ms"},
 }
 
@@ -58,16 +63,26 @@ def build_pipeline(
         k=max(config.ranking.ks),
         exclude_seen=config.ranking.exclude_seen,
     )
+    names = [config.champion, *config.shadows]
     parts = Parts(
         source=source,
         tables={"catalogue": catalogue, "histories": histories},
         contexts=contexts,
         panel=build_panel(config),
-        joiner=Joiner(catalogue, histories),
-        evaluator=PrequentialEvaluator(
-            config.evaluator, config.ranking, [config.champion, *config.shadows]
+        joiner=Joiner(catalogue, histories, config.joiner, names),
+        evaluator=PrequentialEvaluator(config.evaluator, config.ranking, names),
+        alerts=Alerts(config.alerts),
+        reactor=Reactor(config.alerts.reactions, config.alerts.rules),
+        anchors=Anchors(
+            checkpoints,
+            checkpoints.folder,
+            config.checkpoint.keep_anchors,
+            config.champion,
+            catalogue,
         ),
-        outputs=Outputs(JsonlSink(out / METRICS_FILE), JsonlSink(out / DEAD_LETTERS_FILE)),
+        outputs=Outputs(
+            *(JsonlSink(out / name) for name in (METRICS_FILE, ALERTS_FILE, DEAD_LETTERS_FILE))
+        ),
         checkpoints=checkpoints,
     )
     return Pipeline(parts, on_batch)

@@ -101,6 +101,11 @@ class Checkpoints:
         self._anchors_passed = 0
         self._timer_s = clock_s()
 
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoints lie."""
+        return self._config.dir
+
     def due(self, events: int) -> Kind | None:
         """What to save after `events` events, if anything.
 

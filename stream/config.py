@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evaluators.alert_rules import AlertsConfig, check_rules
 from evaluators.prequential import EvaluatorConfig
 from evaluators.ranking import RankingConfig
 from learners.item_neighbours import ItemNeighboursConfig
@@ -16,6 +17,7 @@ from learners.transformer import TransformerConfig
 from stream.catalogue import CatalogueConfig
 from stream.checkpoint import CheckpointConfig
 from stream.histories import HistoriesConfig
+from stream.joiner import JoinerConfig
 from stream.sources.batching import BatchConfig
 from stream.sources.file import FileSourceConfig
 
@@ -31,6 +33,7 @@ class FreshrankConfig(BaseModel):
     batch: BatchConfig = BatchConfig()
     catalogue: CatalogueConfig = CatalogueConfig()
     histories: HistoriesConfig = HistoriesConfig()
+    joiner: JoinerConfig = JoinerConfig()
     ranking: RankingConfig = RankingConfig()
     champion: LearnerName = "transformer"
     """Whose ranking is the product's."""
@@ -41,6 +44,7 @@ class FreshrankConfig(BaseModel):
     item_knn: ItemNeighboursConfig = ItemNeighboursConfig()
     session_knn: SessionNeighboursConfig = SessionNeighboursConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
+    alerts: AlertsConfig = AlertsConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     threads: int | None = Field(default=None, ge=1, le=256)
     """CPU threads of the learner; bits are the same only for the same number. Unset: all cores
@@ -52,4 +56,15 @@ class FreshrankConfig(BaseModel):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{name} is named more than once as champion or shadow")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_can_be_followed(self) -> "FreshrankConfig":
+        check_rules(self.alerts, self.ranking.ks)
+        for rule in self.alerts.rules:
+            if rule.react in ("boost", "rollback") and self.champion != "transformer":
+                raise ValueError(
+                    f"alerts.rules: {rule.name}: react {rule.react} needs a champion with weights, "
+                    f"got {self.champion}; set champion: transformer, or react: none or freeze"
+                )
         return self

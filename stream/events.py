@@ -5,7 +5,7 @@ the epoch, or ISO 8601. Limits are checked while decoding, in C, so that the loo
 it is handed. Unknown fields are ignored.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -16,6 +16,8 @@ MAX_LIST_ITEMS = 1000
 
 Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)] | int
 Ts = Annotated[int, Meta(ge=0, le=MAX_TS_MS)] | float | str
+FeedbackKind = Literal["like", "dislike", "hide", "rating", "dwell"]
+FEEDBACK_KINDS: tuple[FeedbackKind, ...] = get_args(FeedbackKind)
 ShownItems = Annotated[list[Id], Meta(min_length=1, max_length=MAX_LIST_ITEMS)]
 
 
@@ -59,7 +61,7 @@ class Feedback(Struct, tag_field="type", tag="feedback"):
     user: Id
     item: Id
     ts: Ts
-    kind: str
+    kind: FeedbackKind
     value: float | None = None
 
 

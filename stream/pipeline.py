@@ -4,14 +4,18 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from evaluators.alerts import Alerts
 from learners.panel import Panel
+from stream.anchors import Anchors
+from stream.announcing import announce
 from stream.checkpoint import Checkpoints
 from stream.checkpoint_files import Kind
 from stream.contexts import ContextBuilder
 from stream.joiner import Joiner
 from stream.protocols import Evaluator, Source, Stateful
+from stream.reactor import Reactor
 from stream.sinks.outputs import Outputs
-from stream.values import Batch, Position, Record, State
+from stream.values import Batch, Moment, Position, Record, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,9 @@ class Parts:
     panel: Panel
     joiner: Joiner
     evaluator: Evaluator
+    alerts: Alerts
+    reactor: Reactor
+    anchors: Anchors
     outputs: Outputs
     checkpoints: Checkpoints
 
@@ -50,17 +57,22 @@ class Pipeline:
         parts = self.parts
         end = self._handed_over = start
         for arrived in parts.source.batches(start, self._next_seq, self._watermark_ms):
-            batch = parts.contexts.without_repeats(arrived)  # delivered twice is clicked once
+            batch = parts.joiner.gather(arrived)  # a click that overtook its list waits for it
+            batch = parts.contexts.without_repeats(batch)  # delivered twice is clicked once
             queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
             predictions = parts.panel.predict(queries)  # weights as before the batch
             outcomes = parts.joiner.join(batch, queries, predictions)
             metrics = parts.evaluator.update(outcomes)  # judged as served
+            moment = self._count(batch, arrived)
+            notices = parts.alerts.step(parts.evaluator, moment)
             parts.panel.learn(outcomes)  # the answers reach the weights only now
             changes = parts.contexts.advance(batch)  # only now do catalogue and histories move
             parts.panel.follow(changes)
             parts.joiner.follow(changes)
-            parts.outputs.write(batch, metrics)
-            end = self._count(batch)
+            reactions = parts.reactor.react(notices, moment, parts.panel, parts.anchors)
+            parts.outputs.write(batch, metrics, notices, reactions)
+            announce(notices, reactions)
+            end = batch.end
             if kind := parts.checkpoints.due(self._n_events):
                 self._commit(end, kind)
             if self._on_batch is not None:
@@ -103,6 +115,10 @@ class Pipeline:
         """The present state of all metrics."""
         return self.parts.evaluator.metrics()
 
+    def alerts(self) -> Record:
+        """What each alert rule came to, by name."""
+        return self.parts.alerts.states()
+
     def state_dict(self) -> State:
         parts = self.parts
         return {
@@ -115,6 +131,9 @@ class Pipeline:
             "panel": parts.panel.state_dict(),
             "joiner": parts.joiner.state_dict(),
             "evaluator": parts.evaluator.state_dict(),
+            "alerts": parts.alerts.state_dict(),
+            "reactor": parts.reactor.state_dict(),
+            "anchors": parts.anchors.state_dict(),
             "outputs": parts.outputs.state_dict(),
         }
 
@@ -129,18 +148,32 @@ class Pipeline:
         parts.panel.load_state_dict(state["panel"])
         parts.joiner.load_state_dict(state["joiner"])
         parts.evaluator.load_state_dict(state["evaluator"])
+        parts.alerts.load_state_dict(state["alerts"])
+        parts.reactor.load_state_dict(state["reactor"])
+        parts.anchors.load_state_dict(state["anchors"])
         parts.outputs.load_state_dict(state["outputs"])
 
-    def _count(self, batch: Batch) -> Position:
+    def _count(self, batch: Batch, arrived: Batch) -> Moment:
+        """Move past a batch. Events are counted as they arrived: one that waits is counted once."""
         self._next_seq = batch.seq + 1
         self._n_records += batch.n_records
-        self._n_events += len(batch.clicks) + len(batch.others)
+        n_refused = len(batch.dead_letters) - len(arrived.dead_letters)
+        n_arrived = len(arrived.clicks) + len(arrived.impressions) + len(arrived.others)
+        self._n_events += n_arrived - n_refused
         self._watermark_ms = batch.watermark_ms
-        return batch.end
+        return Moment(
+            seq=batch.seq,
+            watermark_ms=batch.watermark_ms,
+            n_events=self._n_events,
+            end=batch.end,
+            anchor=self.parts.anchors.newest,
+        )
 
     def _commit(self, end: Position, kind: Kind) -> None:
         """Make everything up to `end` durable; killed at any step, a resume loses nothing."""
         parts = self.parts
+        if kind == "anchor":
+            parts.anchors.taken(self._next_seq, self._watermark_ms)
         parts.outputs.flush()  # 1. rows out, keyed by position: a resume cuts back what is newer
         parts.checkpoints.save(  # 2. state and position, one atomic rename
             self.state_dict(), position=end, seq=self._next_seq, events=self._n_events, kind=kind

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import yaml
 
 from stream.build import (
+    ALERTS_FILE,
     DEAD_LETTERS_FILE,
     METRICS_FILE,
     build_pipeline,
@@ -30,7 +31,7 @@ from stream.values import Position, Record
 
 CONFIG_FILE = "config.yaml"
 SUMMARY_FILE = "summary.json"
-OUTPUT_FILES = (SUMMARY_FILE, METRICS_FILE, DEAD_LETTERS_FILE)
+OUTPUT_FILES = (SUMMARY_FILE, METRICS_FILE, ALERTS_FILE, DEAD_LETTERS_FILE)
 
 # Steps on a mini-batch are too small to keep more threads busy.
 _MAX_THREADS = 8
@@ -213,6 +214,8 @@ def _summary(pipeline: Pipeline, n_events: int, seconds: float) -> Record:
         "events_per_second": round(n_events / seconds, 1) if seconds else None,
         "metrics": judged["metrics"],
         "shadows": judged["shadows"],
+        "policies": judged["policies"],
+        "alerts": pipeline.alerts(),
         "counts": judged["counts"],
         "dead_letters": pipeline.dead_letter_counts,
     }

@@ -112,8 +112,7 @@ def _place(group: dict[str, Any] | list[Any], name: str, override: str) -> Any:
         return name
     if not name.isdecimal() or int(name) >= len(group):
         raise ConfigError(
-            f"--set {override}: expected the number of an entry, 0 to {len(group) - 1}, "
-            f"got {name}"
+            f"--set {override}: expected the number of an entry, 0 to {len(group) - 1}, got {name}"
         )
     return int(name)
 

@@ -32,13 +32,64 @@ SMALL = {
 }
 
 
+# Rules that fire soon and often on a small shop, with every reaction.
+RESTLESS = {
+    "evaluate_every": "20m",
+    "rules": [
+        {
+            "name": "recall_drop",
+            "kind": "drop",
+            "metric": "recall@20",
+            "over": "events",
+            "reference": "1000 events",
+            "share": 0.03,
+            "min_samples": 50,
+            "react": "boost",
+        },
+        {
+            "name": "ndcg_low",
+            "kind": "below",
+            "metric": "ndcg@20",
+            "over": "events",
+            "threshold": 0.35,
+            "clear": 0.36,
+            "for": "100 events",
+            "min_samples": 50,
+            "react": "rollback",
+        },
+        {
+            "name": "loss_high",
+            "kind": "above",
+            "metric": "log_loss",
+            "over": "time",
+            "threshold": 0.15,
+            "keep_firing_for": "40m",
+            "min_samples": 30,
+            "react": "freeze",
+        },
+        {
+            "name": "ctr_drop",
+            "kind": "drop",
+            "metric": "ctr",
+            "policy": "popular_taste",
+            "reference": "6h",
+            "share": 0.1,
+            "min_samples": 30,
+        },
+    ],
+    "reactions": {"rollback": {"at_most_every": "4h"}, "freeze": {"at_most": "2h"}},
+}
+
+
 def small_config(**changes: object) -> FreshrankConfig:
     return FreshrankConfig.model_validate(SMALL | changes)
 
 
 def write_shop(path: Path, n_clicks: int, seed: int = 0) -> Path:
     """A small simulated shop's events."""
-    config = SimulatorConfig(seed=seed, clicks=n_clicks, users=60, items=80, categories=4, days=4)
+    config = SimulatorConfig(
+        seed=seed, clicks=n_clicks, users=60, items=80, categories=4, days=4, late_ratio=0.1
+    )
     lines = (msgspec.json.encode(event) for event in simulate(config).events())
     path.write_bytes(b"\n".join(lines) + b"\n")
     return path
@@ -75,7 +126,8 @@ def run_in(
 
 def contents(out: Path) -> dict[str, bytes]:
     """Every file that two equal runs share, by its path: outputs, newest checkpoint, anchors."""
-    files = {name: (out / name).read_bytes() for name in ("metrics.jsonl", "dead_letters.jsonl")}
+    names = ("metrics.jsonl", "alerts.jsonl", "dead_letters.jsonl")
+    files = {name: (out / name).read_bytes() for name in names}
     stored = sorted((out / "checkpoints").glob("*-*"), key=lambda path: path.name.split("-")[1])
     for folder in [*(out / "checkpoints").glob("anchor-*"), stored[-1]]:
         for file in folder.iterdir():

@@ -4,6 +4,7 @@ import json
 import math
 import shlex
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +13,13 @@ import typer
 from rich.console import Console
 
 from stream.commands.stopping import StopSignals
+from stream.commands.telling import alerts_on
 from stream.commands.terminal import Terminal, examples, terminal_of
 from stream.errors import NoUsableEventError, UsageError
 from stream.progress import Progress
 from stream.settings import read_settings
 from stream.sources.inputs import STDIN
-from stream.tables import facts_table, ranking_table
+from stream.tables import alerts_table, clicks_table, facts_table, ranking_table
 
 if TYPE_CHECKING:
     from stream.config import FreshrankConfig
@@ -94,6 +96,9 @@ def replay(  # noqa: PLR0913
         int | None,
         typer.Option("--limit", "-n", metavar="N", min=1, help="Stop after N records."),
     ] = None,
+    report: Annotated[
+        bool, typer.Option(help="Write report.html when it is done.", metavar="")
+    ] = True,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", "-q", help="Print errors only; see summary.json.", metavar=""),
@@ -123,6 +128,8 @@ def replay(  # noqa: PLR0913
         settings = read_settings(FreshrankConfig, config, keys)
     job = Watched(settings, paths, out, resume, quiet, _resume_args(terminal.args))
     run_watched(terminal, job)
+    if report:
+        tell_report(terminal, out, is_quiet=quiet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +184,8 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
             )
         progress.update(pipeline)
 
-    with stop, progress:
+    watching = nullcontext() if job.is_quiet else alerts_on(terminal)
+    with stop, progress, watching:
         summary = run_replay(
             Replay(config, source, job.out, job.resume),
             on_batch=on_batch,
@@ -190,6 +198,17 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
         raise typer.Exit(stop.exit_status)
     _refuse_nothing_usable(summary, job.out)
     return summary
+
+
+def tell_report(
+    terminal: Terminal, out: Path, truth: Path | None = None, is_quiet: bool = False
+) -> None:
+    """Write the report of a run, and say where it lies."""
+    from stream.report import write_report
+
+    path = write_report(out, truth)
+    if not is_quiet:
+        terminal.tell(f"report        {path}")
 
 
 def _refuse_nothing_usable(summary: "Summary", out: Path) -> None:
@@ -248,12 +267,13 @@ def _done_ratio(source: "FileSource", n_done: int, n_records: int | None) -> flo
 
 
 def _tell(terminal: Terminal, summary: "Summary", champion: str, out: Path) -> None:
-    table = ranking_table(summary.record, champion)
-    if table is None:
+    ranking = ranking_table(summary.record, champion)
+    if ranking is None:
         terminal.tell("No click was judged: there is nothing to rank the learners by.")
-    else:
-        terminal.out.print(table)
-        terminal.tell("")
+    for table in (ranking, clicks_table(summary.record), alerts_table(summary.record)):
+        if table is not None:
+            terminal.out.print(table)
+            terminal.tell("")
     terminal.out.print(facts_table(summary.record, out))
 
 

@@ -2,9 +2,11 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from stream.protocols import Sink
-from stream.values import Batch, DeadLetter, Record, State
+from stream.values import Batch, DeadLetter, Notice, Record, State
 
 # Reasons are free text from a decoder: the counts must not grow with them.
 _MAX_REASONS = 100
@@ -12,22 +14,29 @@ _VALUES = re.compile(r"'[^']*'|0x[0-9a-f]+|\d+")
 
 
 class Outputs:
-    """Sends metrics to one sink and dead letters to another, and counts the dead letters.
+    """Sends metrics, alerts and dead letters to a sink each, and counts the dead letters.
 
     They are counted by reason, the values in it left out. At most 100 kinds of reason are counted
     apart; further ones count as `other`.
     """
 
-    def __init__(self, metrics: Sink, dead_letters: Sink) -> None:
-        self._metrics = metrics
-        self._dead_letters = dead_letters
+    def __init__(self, metrics: Sink, alerts: Sink, dead_letters: Sink) -> None:
+        self._sinks = {"metrics": metrics, "alerts": alerts, "dead_letters": dead_letters}
         self._n_by_reason: Counter[str] = Counter()
 
-    def write(self, batch: Batch, metrics: list[Record]) -> None:
+    def write(
+        self,
+        batch: Batch,
+        metrics: Sequence[Record],
+        notices: Sequence[Notice] = (),
+        reactions: Sequence[Record] = (),
+    ) -> None:
         for record in metrics:
-            self._metrics.write(record)
+            self._sinks["metrics"].write(record)
+        for record in (*(notice.record for notice in notices), *reactions):
+            self._sinks["alerts"].write(record)
         for number, letter in enumerate(batch.dead_letters):
-            self._dead_letters.write(_record(batch.seq, number, letter))
+            self._sinks["dead_letters"].write(_record(batch.seq, number, letter))
             kind = _VALUES.sub("…", letter.reason)
             known = kind in self._n_by_reason or len(self._n_by_reason) < _MAX_REASONS
             self._n_by_reason[kind if known else "other"] += 1
@@ -38,26 +47,24 @@ class Outputs:
         return dict(self._n_by_reason.most_common())
 
     def flush(self) -> None:
-        self._metrics.flush()
-        self._dead_letters.flush()
+        for sink in self._sinks.values():
+            sink.flush()
 
     def close(self) -> None:
-        try:
-            self._metrics.close()
-        finally:
-            self._dead_letters.close()
+        with ExitStack() as closing:  # each is closed, whatever another one raises
+            for sink in self._sinks.values():
+                closing.callback(sink.close)
 
     def state_dict(self) -> State:
         return {
             "schema_version": 1,
-            "metrics": self._metrics.state_dict(),
-            "dead_letters": self._dead_letters.state_dict(),
+            "sinks": {name: sink.state_dict() for name, sink in self._sinks.items()},
             "n_by_reason": dict(self._n_by_reason),
         }
 
     def load_state_dict(self, state: State) -> None:
-        self._metrics.load_state_dict(state["metrics"])
-        self._dead_letters.load_state_dict(state["dead_letters"])
+        for name, sink in self._sinks.items():
+            sink.load_state_dict(state["sinks"][name])
         self._n_by_reason = Counter(state["n_by_reason"])
 
 

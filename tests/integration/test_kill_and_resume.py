@@ -1,5 +1,6 @@
 """SIGKILL at random instants, then resume: equal, byte for byte, to a run that was left alone."""
 
+import json
 import random
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.runs import SMALL, contents, write_shop
+from tests.runs import RESTLESS, SMALL, contents, write_shop
 
 # One seed where every minute counts, twenty where none does.
 SEEDS = [pytest.param(0), *(pytest.param(n, marks=pytest.mark.acceptance) for n in range(1, 20))]
@@ -24,7 +25,11 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     events = write_shop(folder / "events.jsonl", 4_000)
     with events.open("ab") as file:
         file.write(b'{"user": "u1", "item": "", "ts": 5}\nnot JSON\n')
-    settings = SMALL | {"checkpoint": {"anchor_events": 1_000, "every": "20ms"}}
+    settings = SMALL | {
+        "checkpoint": {"anchor_events": 1_000, "every": "20ms"},
+        "joiner": {"labels": "eager", "max_pending": 200},
+        "alerts": RESTLESS,
+    }
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
     assert start(folder, folder / "run").wait(timeout=240) == 0
     return folder
@@ -52,6 +57,26 @@ def test_a_run_killed_at_random_instants_and_resumed_equals_an_unbroken_one(
     assert n_killed >= 1
     assert contents(out) == contents(unbroken / "run")
     assert b"not JSON" in (out / "dead_letters.jsonl").read_bytes()
+
+
+def test_the_unbroken_run_had_everything_on(unbroken):
+    """What is not exercised is not shown: every reaction began, and lists matured."""
+    text = (unbroken / "run" / "alerts.jsonl").read_text()
+    records = [json.loads(line) for line in text.splitlines()]
+    reactions = {(r["reaction"], r["action"]) for r in records if "reaction" in r}
+    assert {
+        ("boost", "begin"),
+        ("boost", "end"),
+        ("freeze", "begin"),
+        ("freeze", "end"),
+    } <= reactions
+    assert ("rollback", "done") in reactions
+    assert {r["state"] for r in records if "state" in r} >= {"pending", "firing", "resolved"}
+    summary = json.loads((unbroken / "run" / "summary.json").read_text())
+    assert summary["counts"]["matured"] > 100
+    assert summary["counts"]["matured_early"] > 0
+    assert summary["counts"]["joined_clicks"] > 100
+    assert summary["metrics"]["auc"]["total"] > 0.5
 
 
 def start(folder: Path, out: Path, resume: bool = False) -> "subprocess.Popen[bytes]":

@@ -1,7 +1,16 @@
 import msgspec
 import pytest
 
-from stream.events import MAX_ID_CHARS, MAX_LIST_ITEMS, MAX_TS_MS, Click, Event, Impression
+from stream.events import (
+    FEEDBACK_KINDS,
+    MAX_ID_CHARS,
+    MAX_LIST_ITEMS,
+    MAX_TS_MS,
+    Click,
+    Event,
+    Feedback,
+    Impression,
+)
 
 decode = msgspec.json.Decoder(Event).decode
 
@@ -40,6 +49,7 @@ def test_limits_themselves_are_allowed():
         (encoded(ts=None), "Expected `int | float | str`, got `null` - at `$.ts`"),
         (encoded(type="view"), "Invalid value 'view' - at `$.type`"),
         (encoded(type="feedback"), "Object missing required field `kind`"),
+        (encoded(type="feedback", kind="love"), "Invalid enum value 'love' - at `$.kind`"),
         (shown([]), "Expected `array` of length >= 1 - at `$.items`"),
         (shown([1] * 1001), "Expected `array` of length <= 1000 - at `$.items`"),
         (shown(["a", ""]), "Expected `str` of length >= 1 - at `$.items[1]`"),
@@ -50,3 +60,8 @@ def test_a_bad_field_is_refused_by_name(line, reason):
     with pytest.raises(msgspec.ValidationError) as refused:
         decode(line)
     assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize("kind", FEEDBACK_KINDS)
+def test_feedback_says_of_which_kind_it_is(kind):
+    assert decode(encoded(type="feedback", kind=kind)) == Feedback("u", "i", 1, kind)

@@ -9,12 +9,25 @@ from stream.commands.terminal import Terminal
 from stream.errors import UsageError
 from stream.sources.simulator import SimulatorConfig
 
-SHOP = SimulatorConfig(clicks=1500, users=40, items=40, days=12)
+SHOP = SimulatorConfig.model_validate(
+    {
+        "clicks": 1500,
+        "users": 40,
+        "items": 40,
+        "days": 12,
+        "switching_ratio": 0,
+        "events": [{"kind": "broken_policy", "day": 5, "days": 1}],
+    }
+)
 CONFIG = """\
 champion: item_knn
 shadows: [popularity]
 evaluator: {window_events: 200, window_time: 1d, emit_events: 20}
 batch: {events: 32}
+alerts:
+  rules:
+    - {name: ctr_drop, kind: drop, metric: ctr, reference: 1d, share: 0.4, for: 1h, react: none}
+    - {name: recall_low, kind: below, metric: recall@20, threshold: 1.0, for: 1h, react: freeze}
 threads: 1
 """
 
@@ -36,12 +49,23 @@ def told(tmp_path_factory):
 
 def test_it_tells_of_the_shop_the_ranking_and_the_days(told):
     _, printed, beside = told
-    assert beside == ""
+    assert "alert ctr_drop is firing" in beside
     assert "1,500 click" in printed
     assert re.search(r"item_knn +0\.\d{3}", printed)
     [bars] = re.findall(r"^popularity +([▁-█]+) ", printed, re.MULTILINE)
     assert len(bars) == SHOP.days
-    assert "On day 9, 30% of the users took up another favourite." in printed
+
+
+def test_it_tells_the_story_in_order_and_ends_with_the_alerts_and_the_report(told):
+    out, printed, _ = told
+    story = printed.partition("What happened, by the time of the shop\n")[2]
+    assert re.search(r"day 6, 00:00 +for 1d a bug turns 100% of the shop's lists around", story)
+    assert re.search(r"day 1, .* reaction freeze to recall_low: begin", story)
+    assert story.index("alert recall_low is firing") < story.index("a bug turns")
+    assert re.search(r"Alert ctr_drop fired on day 6, \d\d:\d\d and was resolved on day", story)
+    assert re.search(r"Alert recall_low fired on day 1, \d\d:\d\d and still does\.", story)
+    assert f"The report: {out / 'run' / 'report.html'}" in story
+    assert (out / "run" / "report.html").stat().st_size > 1_000_000
 
 
 def test_the_commands_it_proposes_name_what_is_there(told):

@@ -1,0 +1,1 @@
+"""What waits for its answer, and how the two meet."""
