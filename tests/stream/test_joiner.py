@@ -246,8 +246,9 @@ def test_conversions_are_told_from_the_first_one_on():
     desk = Desk()
     desk.step(shown("r", 1, "ab"), click("a", 4))
     assert len(desk.step(tick(5_000)).conversions) == 0
-    desk.step(click("b", 5_001), Conversion("ann", "b", 5_002, 3.0))
-    assert 3.0 in desk.step(tick(9_999)).conversions.value_N.tolist()
+    desk.step(click("b", 5_001), Conversion("ann", "i1", 5_002, 3.0))
+    told = desk.step(tick(9_999)).conversions
+    assert (told.is_converted_N.tolist(), told.value_N.tolist()) == ([False, True], [0.0, 3.0])
 
 
 def test_a_click_without_a_request_is_made_on_a_list_of_its_own_batch_but_on_none_after():
