@@ -12,10 +12,13 @@ import copy
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from learners.scorer import Scorer
 from stream.values import Int32s, State
+
+_ITEM_TABLE = "items.vector_VD"
 
 
 class AveragedScorer:
@@ -60,9 +63,15 @@ class AveragedScorer:
         rows = torch.from_numpy(rows_R.astype(np.int64)).to(mean_VD.device)
         mean_VD[rows] = trained.vector_VD.detach()[rows]
 
+    def restore(self, state: State, rows_R: NDArray[np.int64]) -> None:
+        """Take back an earlier state's means; of the items, these rows' alone."""
+        for name, mean in self.scorer.named_parameters():
+            taken = rows_R if name == _ITEM_TABLE else slice(None)
+            mean[taken] = torch.from_numpy(np.array(state["weights"][name][taken])).to(mean.device)
+
     def state_dict(self) -> State:
         weights = {name: weight.cpu().numpy() for name, weight in self.scorer.named_parameters()}
-        weights["items.vector_VD"] = weights["items.vector_VD"][: self.scorer.items.n_items]
+        weights[_ITEM_TABLE] = weights[_ITEM_TABLE][: self.scorer.items.n_items]
         return {"schema_version": 1, "weights": weights, "n_updates": self._n_updates}
 
     def load_state_dict(self, state: State) -> None:

@@ -53,6 +53,7 @@ class FineTuner:
         self._n_skipped = 0
         self._n_fresh = 0  # rows started fresh so far: numbers the draws of their vectors
         self._optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, config.beta2), fused=True)
+        self._learning_rates = [group["lr"] for group in self._optimizer.param_groups]
 
     @property
     def n_skipped(self) -> int:
@@ -100,6 +101,38 @@ class FineTuner:
             moments[moment][rows_R] = 0.0
         self._n_fresh += len(fresh)
         return fresh
+
+    def adjust(self, learning_rate_factor: float) -> None:
+        """Multiply the configured learning rates, from the next step on; 1 undoes it.
+
+        No part of the state: whoever adjusts does so again after a load.
+        """
+        for group, rate in zip(self._optimizer.param_groups, self._learning_rates, strict=True):
+            group["lr"] = rate * learning_rate_factor
+
+    def restore(self, state: State, rows_R: NDArray[np.int64]) -> None:
+        """Take back an earlier state's weights and moments; of the items, these rows' alone.
+
+        What numbers the draws goes on counting: the steps to come do not repeat earlier ones.
+        """
+        for name, weight in self._scorer.named_parameters():
+            saved = state["weights"][name]
+            is_items = name == _ITEM_TABLE
+            kept = torch.from_numpy(rows_R) if is_items else slice(None)
+            taken = rows_R if is_items else slice(None)
+            with torch.no_grad():
+                weight[kept] = _tensor(saved["weight"][taken], weight)
+            if "step" not in saved and weight not in self._optimizer.state:
+                continue  # has never been stepped
+            moments = self._optimizer.state.get(weight) or _no_moments(weight)
+            for moment in _MOMENTS:
+                known = moment in saved
+                moments[moment][kept] = _tensor(saved[moment][taken], weight) if known else 0.0
+            # Bias is corrected by a tensor's step count, which belongs to its moments; the item
+            # table's stands for all rows, and never goes back.
+            step = float(saved.get("step", 0))
+            moments["step"].fill_(max(step, float(moments["step"])) if is_items else step)
+            self._optimizer.state[weight] = moments
 
     def state_dict(self) -> State:
         n_items = self._scorer.items.n_items
@@ -172,9 +205,20 @@ def _resized(table: Tensor, n_rows: int) -> Tensor:
     return resized
 
 
+def _no_moments(weight: Tensor) -> dict[str, Tensor]:
+    """What the optimizer knows of a weight before its first step."""
+    step = torch.zeros((), device=weight.device)
+    moments: dict[str, Tensor] = {moment: torch.zeros_like(weight) for moment in _MOMENTS}
+    return {"step": step} | moments
+
+
 def _padded(rows: NDArray[np.float32], like: Tensor) -> Tensor:
     """Saved rows in a tensor shaped like a weight, zeros behind them."""
-    return _resized(torch.from_numpy(np.array(rows)).to(like), len(like))
+    return _resized(_tensor(rows, like), len(like))
+
+
+def _tensor(array: NDArray[np.float32], like: Tensor) -> Tensor:
+    return torch.from_numpy(np.array(array)).to(like)
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:

@@ -1,10 +1,25 @@
 """The champion and its shadows: all are asked the same, and taught the same."""
 
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from stream.errors import CheckpointError
 from stream.protocols import Learner
-from stream.values import Changes, Outcomes, Predictions, Queries, State
+from stream.values import Bools, Changes, Outcomes, Predictions, Queries, State
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """A learner with weights, whose learning can be raised and taken back.
+
+    `adjust` multiplies what was configured, from the next `learn` on; 1 and 1 undo it. `restore`
+    takes back the weights of an earlier `state_dict`, those of a row only where it still means
+    the same item. Both are part of the state.
+    """
+
+    def adjust(self, replay_factor: float, learning_rate_factor: float) -> None: ...
+
+    def restore(self, state: State, is_same_V: Bools) -> None: ...
 
 
 class Panel:
@@ -28,6 +43,8 @@ class Panel:
         if name in shadows:
             raise ValueError(f"champion and a shadow are both named {name!r}; names are distinct")
         self._learners = {name: learner, **shadows}
+        self._champion = name
+        self._is_frozen = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,18 +56,61 @@ class Panel:
         return {name: learner.predict(queries) for name, learner in self._learners.items()}
 
     def learn(self, outcomes: Outcomes) -> None:
-        """Teach everyone."""
-        for learner in self._learners.values():
-            learner.learn(outcomes)
+        """Teach everyone; a frozen champion is left out."""
+        for name, learner in self._learners.items():
+            if not (self._is_frozen and name == self._champion):
+                learner.learn(outcomes)
 
     def follow(self, changes: Changes) -> None:
         """Tell everyone how the catalogue and the users moved."""
         for learner in self._learners.values():
             learner.follow(changes)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the champion is not taught; it predicts and follows all the same."""
+        return self._is_frozen
+
+    def freeze(self, is_frozen: bool) -> None:
+        """Stop teaching the champion, or go on; what it misses meanwhile is not made up for."""
+        self._is_frozen = is_frozen
+
+    @property
+    def is_adjustable(self) -> bool:
+        """Whether the champion has weights: whether it can be adjusted and restored."""
+        return isinstance(self._learners[self._champion], Adjustable)
+
+    def adjust(self, replay_factor: float, learning_rate_factor: float) -> None:
+        """Multiply the champion's replay and learning rates as configured; 1 and 1 undo it.
+
+        Raises
+        ------
+        ValueError
+            If the champion is not adjustable, or a factor cannot be used.
+        """
+        self._adjustable_champion().adjust(replay_factor, learning_rate_factor)
+
+    def restore(self, champion_state: State, is_same_V: Bools) -> None:
+        """Take back the champion's weights from an earlier state of its own.
+
+        Parameters
+        ----------
+        champion_state : State
+            The champion's part of an earlier `state_dict`.
+        is_same_V : bool array
+            For each item now, whether its row meant the same item then.
+
+        Raises
+        ------
+        ValueError
+            If the champion is not adjustable, or `is_same_V` has another length than it has items.
+        """
+        self._adjustable_champion().restore(champion_state, is_same_V)
+
     def state_dict(self) -> State:
         return {
             "schema_version": 1,
+            "is_frozen": self._is_frozen,
             "learners": {name: learner.state_dict() for name, learner in self._learners.items()},
         }
 
@@ -64,3 +124,12 @@ class Panel:
             )
         for name, learner in self._learners.items():
             learner.load_state_dict(saved[name])
+        self._is_frozen = state["is_frozen"]
+
+    def _adjustable_champion(self) -> Adjustable:
+        champion = self._learners[self._champion]
+        if not isinstance(champion, Adjustable):
+            raise ValueError(
+                f"the champion {self._champion!r} has no weights that could be adjusted or restored"
+            )
+        return champion

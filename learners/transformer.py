@@ -1,8 +1,10 @@
 """The transformer as a learner: ranks with averaged weights, then fine-tunes on the answers.
 
-# B queries, C contexts, M lessons, Q replayed sequences, T history length, V items, K list length
+# B queries, C contexts, D width, M lessons, Q replayed sequences, T history length, V items,
+# K list length, S items of the lists shown, F features of their match
 """
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Literal
@@ -10,16 +12,38 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 from torch import Tensor
 from torch.nn import functional
 
 from learners.averaging import AveragedScorer
+from learners.click_features import N_FEATURES, click_features, steps
+from learners.click_head import ClickHead
 from learners.finetuner import FineTuner, FineTunerConfig
 from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
 from learners.top_items import top_items_of_tensor
-from stream.values import Changes, Contexts, Int32s, Lessons, Outcomes, Predictions, Queries, State
+from stream.values import (
+    Bools,
+    Changes,
+    Contexts,
+    Float64s,
+    Int32s,
+    Lessons,
+    Outcomes,
+    Predictions,
+    Queries,
+    Shown,
+    State,
+)
 
 # Histories are padded to one of these lengths: short sessions do not pay for long ones.
 _BUCKET_ENDS = (4, 8, 16, 32)
@@ -48,6 +72,8 @@ class TransformerConfig(BaseModel):
     """Share of the replayed sequences that comes from the latest clicks."""
     average_decay: float = Field(default=0.97, ge=0.0, lt=1.0)
     """How slowly the served weights follow the trained ones; 0 serves the last step's."""
+    click_memory: PositiveFloat = 300.0
+    """Clicks after which the answer to a shown item is all but forgotten by the click head."""
     optimizer: FineTunerConfig = FineTunerConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -65,6 +91,10 @@ class TransformerConfig(BaseModel):
 
 class TransformerLearner:
     """Predicts each next click over the full catalogue, and learns it by one pass plus replay.
+
+    Of lists that were shown it says how likely a click on each item is. The click head reads the
+    states of the weights that are served and teaches them nothing: lists leave the ranking as it
+    is.
 
     Every random draw of step n comes from a generator seeded by (seed, n): what a resumed run
     draws does not depend on what ran before it.
@@ -89,35 +119,76 @@ class TransformerLearner:
         self._replay = ReplayBuffer(
             config.replay_sequences, config.history_items + 1, config.replay_recent
         )
+        self._clicks = ClickHead(N_FEATURES, config.click_memory)
         self._n_learned = 0  # calls of learn that had lessons: numbers the draws of the replay
+        self.adjust(1.0, 1.0)
 
     def predict(self, queries: Queries) -> Predictions:
-        if not len(queries) or not self._served.scorer.items.n_items:
-            return Predictions(np.full((len(queries), queries.k), -1, np.int32))
+        shown, n_ranked = queries.shown, len(queries.contexts.length_C)
+        contexts = queries.contexts if shown is None else _both(queries.contexts, shown.contexts)
         with torch.inference_mode(), self._autocast():
-            state_CD = self._last_states(self._served.scorer, queries.contexts)
-            score_CV = self._served.scorer.scores(state_CD)[:, : queries.n_items].float()
-            _exclude(score_CV, queries.contexts)
-            top_CK = top_items_of_tensor(score_CV, self._tensor(queries.tie_hash_V), queries.k)
-        top_items_CK = top_CK.cpu().numpy()  # the batch's only device sync
-        return Predictions(top_items_CK.astype(np.int32)[queries.context_of_B])
+            state_CD = self._last_states(self._served.scorer, contexts)
+            top_items_BK = self._top_items(state_CD[:n_ranked], queries)
+            if shown is None:
+                return Predictions(top_items_BK)
+            return Predictions(top_items_BK, self._click_probability(state_CD[n_ranked:], shown))
 
     def learn(self, outcomes: Outcomes) -> None:
-        lessons = outcomes.lessons
-        if not len(lessons):
-            return
-        config = self._config
-        rng = np.random.default_rng((config.seed, self._n_learned))
-        for part, replayed in minibatches(
-            lessons, self._replay, config.minibatch, config.replay_ratio, rng
-        ):
-            self._finetuner.step(partial(self._loss, part, replayed))
-            self._served.update()
-        self._n_learned += 1
+        if len(outcomes.lessons):
+            self._finetune(outcomes.lessons)
+        for taught in steps(outcomes.shown_lessons):
+            features_SF = torch.cat([self._features(lessons.shown) for lessons in taught])
+            self._clicks.learn(features_SF, taught, self._learning_rate_factor)
 
     def follow(self, changes: Changes) -> None:
         self._served.start_fresh(self._finetuner.follow(changes))
         self._replay.follow(changes)
+        self._clicks.follow(changes)
+
+    def adjust(self, replay_factor: float, learning_rate_factor: float) -> None:
+        """Multiply the replay and the learning rates as configured; 1 and 1 undo it.
+
+        The click head has no learning rate: its memory is divided instead.
+
+        Raises
+        ------
+        ValueError
+            If the replay factor is negative, or the other not positive, or one not finite.
+        """
+        if not (0 <= replay_factor < math.inf and 0 < learning_rate_factor < math.inf):
+            raise ValueError(
+                f"expected a replay factor of 0 or more and a learning rate factor above 0, "
+                f"got {replay_factor} and {learning_rate_factor}"
+            )
+        self._replay_factor = float(replay_factor)
+        self._learning_rate_factor = float(learning_rate_factor)
+        self._finetuner.adjust(self._learning_rate_factor)
+
+    def restore(self, state: State, is_same_V: Bools) -> None:
+        """Take back the weights of an earlier state, trained and served, and their moments.
+
+        What is held by row is taken back where the row means the same item still. The replay
+        buffer, the items, the factors and what numbers the draws stay as they are.
+
+        Parameters
+        ----------
+        state : State
+            What `state_dict` gave earlier.
+        is_same_V : bool array
+            For each item now.
+
+        Raises
+        ------
+        ValueError
+            If `is_same_V` has another length than there are items.
+        """
+        n_items, n_then = self._scorer.items.n_items, state["finetuner"]["n_items"]
+        if len(is_same_V) != n_items:
+            raise ValueError(f"expected a truth value for {n_items} items, got {len(is_same_V)}")
+        rows_R = np.flatnonzero(is_same_V[:n_then])
+        self._finetuner.restore(state["finetuner"], rows_R)
+        self._served.restore(state["served"], rows_R)
+        self._clicks.restore(state["clicks"], rows_R)
 
     @property
     def n_skipped_steps(self) -> int:
@@ -130,14 +201,48 @@ class TransformerLearner:
             "finetuner": self._finetuner.state_dict(),
             "served": self._served.state_dict(),
             "replay": self._replay.state_dict(),
+            "clicks": self._clicks.state_dict(),
             "n_learned": self._n_learned,
+            "replay_factor": self._replay_factor,
+            "learning_rate_factor": self._learning_rate_factor,
         }
 
     def load_state_dict(self, state: State) -> None:
         self._finetuner.load_state_dict(state["finetuner"])
         self._served.load_state_dict(state["served"])
         self._replay.load_state_dict(state["replay"])
+        self._clicks.load_state_dict(state["clicks"])
         self._n_learned = state["n_learned"]
+        self.adjust(state["replay_factor"], state["learning_rate_factor"])
+
+    def _top_items(self, state_CD: Tensor, queries: Queries) -> Int32s:
+        if not len(queries) or not self._served.scorer.items.n_items:
+            return np.full((len(queries), queries.k), -1, np.int32)
+        score_CV = self._served.scorer.scores(state_CD)[:, : queries.n_items].float()
+        _exclude(score_CV, queries.contexts)
+        top_CK = top_items_of_tensor(score_CV, self._tensor(queries.tie_hash_V), queries.k)
+        top_items_CK = top_CK.cpu().numpy()  # the only device sync, but for lists
+        return top_items_CK.astype(np.int32)[queries.context_of_B]
+
+    def _click_probability(self, state_CD: Tensor, shown: Shown) -> Float64s:
+        features_SF = click_features(self._served.scorer, state_CD, shown)
+        return self._clicks.probabilities(features_SF, shown.item_S, shown.position_S)
+
+    def _finetune(self, lessons: Lessons) -> None:
+        config = self._config
+        rng = np.random.default_rng((config.seed, self._n_learned))
+        for part, replayed in minibatches(
+            lessons, self._replay, config.minibatch, config.replay_ratio * self._replay_factor, rng
+        ):
+            self._finetuner.step(partial(self._loss, part, replayed))
+            self._served.update()
+        self._n_learned += 1
+
+    def _features(self, shown: Shown) -> Tensor:
+        """By the weights that are served from now on: the next predictions come from them."""
+        with torch.inference_mode(), self._autocast():
+            state_CD = self._last_states(self._served.scorer, shown.contexts)
+            return click_features(self._served.scorer, state_CD, shown)
 
     def _loss(self, lessons: Lessons, replayed: tuple[Int32s, Int32s]) -> Tensor:
         """Mean cross-entropy of the new targets and of every position of the replayed ones."""
@@ -166,7 +271,7 @@ class TransformerLearner:
 
     def _last_states(self, scorer: Scorer, contexts: Contexts) -> Tensor:
         """State at the end of each context, shape (C, D)."""
-        states, order = [], []
+        states, order = [scorer.start_D[None, :][:0]], [np.zeros(0, np.int64)]
         for chosen, width in length_buckets(contexts.length_C):
             state_CSD = scorer.states(self._tensor(contexts.history_CT[chosen, :width]))
             length_C = self._tensor(contexts.length_C[chosen])
@@ -200,6 +305,16 @@ def length_buckets(length_C: Int32s) -> Iterator[tuple[NDArray[np.int64], int]]:
         if len(chosen):
             yield chosen, end
         shorter = end
+
+
+def _both(first: Contexts, second: Contexts) -> Contexts:
+    """Contexts to be read, the second behind the first."""
+    n_first = len(first.length_C)
+    longest = max(first.history_CT.shape[1], second.history_CT.shape[1])
+    history_CT = np.full((n_first + len(second.length_C), longest), -1, np.int32)
+    history_CT[:n_first, : first.history_CT.shape[1]] = first.history_CT
+    history_CT[n_first:, : second.history_CT.shape[1]] = second.history_CT
+    return Contexts(history_CT, np.concatenate([first.length_C, second.length_C]))
 
 
 def _exclude(score_CV: Tensor, contexts: Contexts) -> None:

@@ -7,12 +7,13 @@ An implementation joins in a line:
 """
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from stream.protocols import Learner
-from stream.values import Lessons, Predictions, Queries
+from stream.values import Lessons, Outcomes, Predictions, Queries, Shown, ShownLessons
 from tests.conformance.stateful_contract import StatefulContract, assert_same_bits
 from tests.stream_values import (
     make_changes,
@@ -34,8 +35,9 @@ class LearnerContract(StatefulContract):
     def drive(learner: Any, step: int) -> Predictions:
         """A batch: predict, learn, then a catalogue that grew, recycled rows, forgotten users."""
         n_items = N_ITEMS_OF_STEP[step % len(N_ITEMS_OF_STEP)]
-        predictions = learner.predict(random_queries(step, n_items))
-        learner.learn(make_outcomes(random_lessons(step, n_items)))
+        queries = replace(random_queries(step, n_items), shown=random_shown(step, n_items))
+        predictions = learner.predict(queries)
+        learner.learn(taught(random_lessons(step, n_items), *random_shown_lessons(step, n_items)))
         n_next = N_ITEMS_OF_STEP[(step + 1) % len(N_ITEMS_OF_STEP)]
         recycled = [3, 7] if step % 3 == 1 else []
         forgotten = [2, 5] if step % 3 == 2 else []
@@ -103,6 +105,45 @@ class LearnerContract(StatefulContract):
         learner.learn(make_outcomes(make_lessons([], [])))
         assert_same_bits(learner.state_dict(), before)
 
+    def test_lists_shown_are_answered_with_a_probability_for_each_item_or_not_at_all(self) -> None:
+        learner = self.driven()
+        for queries in (random_queries(94, 40), make_queries([], n_items=40)):
+            for shown in (random_shown(94, 40), no_list_at_all()):
+                predictions = learner.predict(replace(queries, shown=shown))
+                assert len(predictions.top_items_BK) == len(queries)
+                p_S = predictions.click_probability_S
+                if p_S is not None:
+                    assert (p_S.shape, p_S.dtype) == (shown.item_S.shape, np.float64)
+                    assert ((p_S > 0) & (p_S < 1)).all()
+
+    def test_lists_of_unknown_items_are_answered_before_any_item_is_known(self) -> None:
+        shown = random_shown(95, 0)
+        queries = replace(make_queries([[], []], n_items=0, k=2), shown=shown)
+        predictions = self.make().predict(queries)
+        assert predictions.top_items_BK.tolist() == [[-1, -1], [-1, -1]]
+        p_S = predictions.click_probability_S
+        assert p_S is None or len(set(p_S.tolist())) == 1
+
+    def test_without_lists_no_probability_is_told(self) -> None:
+        assert self.driven().predict(random_queries(94, 40)).click_probability_S is None
+
+    def test_lists_are_learned_without_clicks_and_clicks_without_lists(self) -> None:
+        learner = self.driven()
+        learner.learn(taught(make_lessons([], []), *random_shown_lessons(96, 40)))
+        learner.learn(taught(random_lessons(96, 40)))
+        queries = replace(random_queries(96, 40), shown=random_shown(96, 40))
+        first = learner.predict(queries)
+        assert first.top_items_BK.shape == (N_QUERIES, 5)
+        assert_same_bits(learner.predict(queries), first)
+
+    def test_learning_lists_that_hold_nothing_changes_nothing(self) -> None:
+        learner = self.driven()
+        before = copy.deepcopy(learner.state_dict())
+        for is_presumed in (False, True):
+            nothing = ShownLessons(no_list_at_all(), np.zeros(0, np.bool_), is_presumed)
+            learner.learn(taught(make_lessons([], []), nothing, nothing))
+        assert_same_bits(learner.state_dict(), before)
+
     def test_a_larger_catalogue_leaves_the_ranking_of_known_items_as_it_was(self) -> None:
         learner = self.driven()
         before = learner.predict(random_queries(93, 40))
@@ -144,6 +185,45 @@ def random_queries(seed: int, n_items: int, k: int = 5, is_excluding: bool = Fal
     )
 
 
+def random_shown(seed: int, n_items: int) -> Shown:
+    """Lists that share contexts, with items that are not admitted, and places far down."""
+    rng = np.random.default_rng(2000 + seed)
+    histories = _random_histories(rng, 5, n_items) if n_items else [[] for _ in range(5)]
+    starts = np.concatenate([[0], np.cumsum(rng.integers(1, 9, 8))]).astype(np.int64)
+    far = np.repeat([0, 90], [4, 4])
+    return Shown(
+        contexts=make_contexts(histories, width=MAX_HISTORY + 2),
+        context_of_N=rng.integers(0, 5, 8).astype(np.int32),
+        starts=starts,
+        item_S=rng.integers(-1, n_items, starts[-1]).astype(np.int32),
+        position_S=np.concatenate(
+            [far[n] + np.arange(1, end - start + 1) for n, (start, end) in _spans(starts)]
+        ).astype(np.int32),
+    )
+
+
+def random_shown_lessons(seed: int, n_items: int) -> tuple[ShownLessons, ...]:
+    """Lists that are known, lists that are presumed, and clicks that come again."""
+    known, presumed, again = (random_shown(seed + part, n_items) for part in (10, 20, 30))
+    alone = np.repeat(again.context_of_N, np.diff(again.starts))
+    again = replace(again, context_of_N=alone, starts=np.arange(len(alone) + 1))
+    rng = np.random.default_rng(3000 + seed)
+    return (
+        ShownLessons(known, rng.random(len(known.item_S)) < 0.2, False),
+        ShownLessons(presumed, np.zeros(len(presumed.item_S), np.bool_), True),
+        ShownLessons(again, np.ones(len(again.item_S), np.bool_), True),
+    )
+
+
+def no_list_at_all() -> Shown:
+    none = np.zeros(0, np.int32)
+    return Shown(make_contexts([]), none, np.zeros(1, np.int64), none, none)
+
+
+def taught(lessons: Lessons, *shown_lessons: ShownLessons) -> Outcomes:
+    return replace(make_outcomes(lessons), shown_lessons=shown_lessons)
+
+
 def random_lessons(seed: int, n_items: int) -> Lessons:
     """Lessons of a few users and sessions, with clicks on a few items again and again."""
     rng = np.random.default_rng(1000 + seed)
@@ -156,6 +236,10 @@ def random_lessons(seed: int, n_items: int) -> Lessons:
         users=(session_M % 7).tolist(),
         session_lengths=[int(rng.integers(0, len(history) + 1)) for history in histories],
     )
+
+
+def _spans(starts: np.ndarray) -> list[tuple[int, tuple[int, int]]]:
+    return list(enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)))
 
 
 def _random_histories(rng: np.random.Generator, n_histories: int, n_items: int) -> list[list[int]]:

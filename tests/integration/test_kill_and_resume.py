@@ -27,7 +27,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.write(b'{"user": "u1", "item": "", "ts": 5}\nnot JSON\n')
     settings = SMALL | {
         "checkpoint": {"anchor_events": 1_000, "every": "20ms"},
-        "joiner": {"labels": "eager", "max_pending": 200},
+        "joiner": {"labels": "eager", "max_pending": 4},
         "alerts": RESTLESS,
     }
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings))

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import torch
 
@@ -95,3 +97,29 @@ class TestAveragedScorerState(StatefulContract):
             resumed.state_dict()["weights"]["items.vector_VD"],
             state["weights"]["items.vector_VD"],
         )
+
+
+def test_means_are_taken_back_those_of_items_row_by_row():
+    trained = scorer_of(3)
+    averaged = AveragedScorer(trained, decay=0.9)
+    averaged.update()
+    earlier = copy.deepcopy(averaged.state_dict())
+    grow(trained, 5)
+    averaged.start_fresh(np.array([3, 4], np.int32))
+    for step in range(3):
+        move(trained, step)
+        averaged.update()
+    later = copy.deepcopy(averaged.state_dict())
+    averaged.restore(earlier, np.array([0, 2]))
+    now = averaged.state_dict()
+    assert now["n_updates"] == later["n_updates"] == 4
+    for name, mean in now["weights"].items():
+        expected = np.array(earlier["weights"][name])
+        if name == "items.vector_VD":
+            expected = np.array(later["weights"][name])
+            expected[[0, 2]] = earlier["weights"][name][[0, 2]]
+        np.testing.assert_array_equal(mean, expected)
+    move(trained, 9)
+    averaged.update()
+    moved = averaged.state_dict()["weights"]["start_D"]
+    assert not np.array_equal(moved, earlier["weights"]["start_D"])

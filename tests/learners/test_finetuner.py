@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -134,3 +136,70 @@ def test_each_step_draws_its_own_dropout():
     assert not torch.equal(drawn[0], drawn[1])
     assert set(drawn[0].tolist()) != {1.0}, "dropout is on while learning"
     assert torch.equal(scorer.dropout(torch.ones(9)), torch.ones(9)), "and off afterwards"
+
+
+def copied(tuner: FineTuner) -> dict:
+    return copy.deepcopy(tuner.state_dict())
+
+
+def test_learning_rates_are_multiplied_until_they_are_set_back():
+    def moved(factor: float) -> float:
+        scorer, tuner = tuner_of()
+        tuner.adjust(3.0)
+        tuner.adjust(factor)
+        before = scorer.mixture_2.detach().clone()
+        steps(scorer, tuner, 1)
+        return float((scorer.mixture_2.detach() - before).abs().max())
+
+    # AdamW's first step moves each weight by its learning rate.
+    assert moved(1.0) == pytest.approx(FineTunerConfig().learning_rate, rel=1e-3)
+    assert moved(2.5) == pytest.approx(2.5 * FineTunerConfig().learning_rate, rel=1e-3)
+
+
+def test_weights_and_moments_are_taken_back_those_of_items_row_by_row():
+    scorer, tuner = tuner_of(6)
+    steps(scorer, tuner, 3)
+    earlier = copied(tuner)
+    tuner.follow(changes_of(9, recycled=(1,)))
+    steps(scorer, tuner, 4)
+    later = copied(tuner)
+    tuner.restore(earlier, np.array([0, 2, 5]))
+    now = tuner.state_dict()
+    for name, entry in now["weights"].items():
+        for kind in entry.keys() - {"step"}:
+            expected = np.array(earlier["weights"][name][kind])
+            if name == "items.vector_VD":
+                expected = np.array(later["weights"][name][kind])
+                expected[[0, 2, 5]] = earlier["weights"][name][kind][[0, 2, 5]]
+            np.testing.assert_array_equal(entry[kind], expected, f"{name}.{kind}")
+        if name in ("items.vector_VD", "start_D"):
+            assert entry["step"] == (7 if name == "items.vector_VD" else 3)
+    counters = ("n_items", "capacity", "n_steps", "n_skipped", "n_fresh")
+    assert [now[name] for name in counters] == [later[name] for name in counters]
+
+
+def test_going_back_to_a_state_before_the_first_step_takes_the_moments_back_too():
+    scorer, tuner = tuner_of(6)
+    earlier = copied(tuner)
+    steps(scorer, tuner, 4)
+    tuner.restore(earlier, np.arange(6))
+    for name, entry in tuner.state_dict()["weights"].items():
+        np.testing.assert_array_equal(entry["weight"], earlier["weights"][name]["weight"])
+        assert not any(entry[kind].any() for kind in entry.keys() & {"exp_avg", "exp_avg_sq"})
+    assert tuner.state_dict()["weights"]["start_D"]["step"] == 0
+
+
+def test_a_state_that_was_taken_back_goes_on_as_it_did():
+    """Without dropout, whose draws go on: the same three steps lead to the same weights."""
+    scorer, tuner = tuner_of(6)
+    steps(scorer, tuner, 3)
+    earlier = copied(tuner)
+    scorer.dropout.p = 0.0
+    for layer in scorer.backbone.layers:
+        layer.self_attn.attention_dropout = 0.0
+    ends = []
+    for _ in range(2):
+        steps(scorer, tuner, 3)
+        ends.append(scorer.start_D.detach().clone())
+        tuner.restore(earlier, np.arange(6))
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-3, atol=1e-4)

@@ -1,11 +1,14 @@
+import numpy as np
 import pytest
 
 from learners.counting import CountingLearner
-from learners.panel import Panel
+from learners.panel import Adjustable, Panel
 from learners.popularity import Popularity, PopularityConfig
+from learners.transformer import TransformerConfig, TransformerLearner
 from stream.errors import CheckpointError
+from stream.values import Bools, Changes, Outcomes, Predictions, Queries, State
 from tests.conformance.learner_contract import LearnerContract
-from tests.conformance.stateful_contract import StatefulContract
+from tests.conformance.stateful_contract import StatefulContract, assert_same_bits
 from tests.stream_values import make_changes, make_lessons, make_outcomes, make_queries
 
 
@@ -51,3 +54,78 @@ def test_a_state_of_other_learners_is_refused_by_name(shadows: list[str]) -> Non
     )
     with pytest.raises(CheckpointError, match=expected):
         panel.load_state_dict(make_panel().state_dict())
+
+
+class Weighty:
+    """A learner that writes down how it is adjusted, and what it is given to take back."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[object, ...]] = []
+        self._counting = CountingLearner()
+
+    def adjust(self, replay_factor: float, learning_rate_factor: float) -> None:
+        self.orders.append(("adjust", replay_factor, learning_rate_factor))
+
+    def restore(self, state: State, is_same_V: Bools) -> None:
+        self.orders.append(("restore", state["n_lessons"], is_same_V.tolist()))
+
+    def predict(self, queries: Queries) -> Predictions:
+        return self._counting.predict(queries)
+
+    def learn(self, outcomes: Outcomes) -> None:
+        self._counting.learn(outcomes)
+
+    def follow(self, changes: Changes) -> None:
+        self._counting.follow(changes)
+
+    def state_dict(self) -> State:
+        return self._counting.state_dict()
+
+    def load_state_dict(self, state: State) -> None:
+        self._counting.load_state_dict(state)
+
+
+def test_a_champion_with_weights_is_adjusted_and_restored_and_the_shadows_are_not() -> None:
+    champion, shadow = Weighty(), Weighty()
+    panel = Panel(("champion", champion), {"shadow": shadow})
+    assert panel.is_adjustable
+    panel.adjust(2.0, 1.5)
+    panel.restore({"n_lessons": 7}, np.array([True, False]))
+    assert champion.orders == [("adjust", 2.0, 1.5), ("restore", 7, [True, False])]
+    assert shadow.orders == []
+
+
+def test_a_champion_without_weights_is_neither_adjusted_nor_restored() -> None:
+    panel = Panel(("counting", CountingLearner()), {"shadow": Weighty()})
+    assert not panel.is_adjustable
+    for order in (lambda: panel.adjust(2.0, 2.0), lambda: panel.restore({}, np.zeros(0, bool))):
+        with pytest.raises(ValueError, match="champion 'counting' has no weights that could be"):
+            order()
+
+
+def test_the_transformer_is_adjustable_and_neighbours_are_not() -> None:
+    assert isinstance(TransformerLearner(TransformerConfig(width=8, device="cpu")), Adjustable)
+    assert not make_panel().is_adjustable
+
+
+def test_a_frozen_champion_is_not_taught_but_shadows_are_until_it_is_thawed() -> None:
+    panel = Panel(("champion", CountingLearner()), {"shadow": CountingLearner()})
+    outcomes = make_outcomes(make_lessons([[], []], [1, 2]))
+    for is_frozen in (True, False):
+        panel.freeze(is_frozen)
+        assert panel.is_frozen is is_frozen
+        panel.learn(outcomes)
+    taught = {name: s["n_lessons"] for name, s in panel.state_dict()["learners"].items()}
+    assert taught == {"champion": 2, "shadow": 4}
+
+
+def test_a_resumed_panel_is_as_frozen_as_it_was() -> None:
+    frozen, resumed = make_panel(), make_panel()
+    frozen.freeze(True)
+    resumed.load_state_dict(frozen.state_dict())
+    assert resumed.is_frozen
+    resumed.learn(make_outcomes(make_lessons([[]], [1])))
+    assert_same_bits(
+        resumed.state_dict()["learners"]["popularity"],
+        frozen.state_dict()["learners"]["popularity"],
+    )

@@ -1,0 +1,130 @@
+"""After a sudden change of taste, does raising replay and learning rate bring recall back sooner?
+
+A simulated shop; at noon of day 7, `SHARE` of the users take up another favourite within three
+hours. The same events are replayed twice under the same rule, which compares recall with its own
+trailing mean: once the rule only tells (`react: none`), once it reacts (`react: boost`). Counted
+are the events from the change until recall over the last `window_events` clicks, having fallen
+below 95 % of what it was when the change began, is back there and stays for a whole window.
+
+    python -m benchmarks.recovery_from_drift [--seeds 0 1 2] [--set key=value ...]
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream.config import FreshrankConfig
+from stream.replay import Replay, resolved, run_replay
+from stream.settings import read_settings
+from stream.sources.file import FileSource
+from stream.sources.simulator import SimulatorConfig, write_simulation
+
+CONFIG = Path(__file__).with_name("recovery_from_drift.yaml")
+SHARE = 0.9
+SHIFT = {"kind": "taste_shift", "day": 7.5, "days": 0.125, "share": SHARE}
+BACK_AT = 0.95
+METRIC = "recall@20"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How one run went; None where it does not apply or did not happen."""
+
+    before: float
+    lowest: float
+    events: int | None
+    firing_events: int | None
+    after: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    arguments = parser.parse_args()
+    print(f"{METRIC} around the day on which {SHARE:.0%} of the users change their taste")
+    print(f"{'seed':>4} {'react':>6}{'before':>8}{'lowest':>8}{'last day':>9}", end="")
+    print(f"{'alert after':>12}{'back after':>11}  (clicks)")
+    for seed in arguments.seeds:
+        for reaction in ("none", "boost"):
+            found = _recovery(seed, reaction, arguments.set)
+            print(
+                f"{seed:4} {reaction:>6}{found.before:8.4f}{found.lowest:8.4f}{found.after:9.4f}"
+                f"{_count(found.firing_events):>12}{_count(found.events):>11}",
+                flush=True,
+            )
+
+
+def _recovery(seed: int, reaction: str, overrides: list[str]) -> Recovery:
+    shop = SimulatorConfig.model_validate(
+        {
+            "seed": seed,
+            "clicks": 60_000,
+            "users": 1000,
+            "items": 500,
+            "switching_ratio": 0.0,
+            "requests_per_session": 0.0,
+            "events": [SHIFT],
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        events = write_simulation(shop, Path(folder)).events
+        config = resolved(_settings(reaction, overrides), out, resume=False)
+        run_replay(Replay(config, FileSource(config.source, [str(events)], config.batch), out))
+        records = _lines(out / "metrics.jsonl")
+        alerts = _lines(out / "alerts.jsonl")
+    return _judged(records, alerts, shop.schedule[0].start_ms)
+
+
+def _settings(reaction: str, overrides: list[str]) -> FreshrankConfig:
+    config = read_settings(FreshrankConfig, CONFIG, overrides)
+    (rule,) = config.alerts.rules
+    rules = (rule.model_copy(update={"react": reaction}),)
+    return config.model_copy(update={"alerts": config.alerts.model_copy(update={"rules": rules})})
+
+
+def _judged(records: list[dict], alerts: list[dict], shift_ms: int) -> Recovery:
+    """Read the recovery off the records; `events` of a record are clicks judged."""
+    before = [r for r in records if r["watermark_ms"] < shift_ms][-1]
+    level = before["metrics"][METRIC]["events"]
+    window = before["metrics"][METRIC]["samples"]["events"]
+    later = [
+        (r["events"] - before["events"], r["metrics"][METRIC]["events"])
+        for r in records
+        if r["watermark_ms"] >= shift_ms
+    ]
+    fired = [a for a in alerts if a.get("state") == "firing" and a["ts"] >= shift_ms]
+    return Recovery(
+        before=level,
+        lowest=min(value for _, value in later),
+        events=_back_after(later, BACK_AT * level, window),
+        firing_events=fired[0]["events"] - before["events"] if fired else None,
+        after=later[-1][1],
+    )
+
+
+def _back_after(later: list[tuple[int, float]], level: float, window: int) -> int | None:
+    """Clicks until the value is at the level again and stays there for a window; 0 if always."""
+    below = [n for n, value in later if value < level]
+    if not below:
+        return 0
+    for n, value in later:
+        if n > below[0] and value >= level and not any(n < m <= n + window for m in below):
+            return n
+    return None
+
+
+def _lines(path: Path) -> list[dict]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _count(number: int | None) -> str:
+    return "never" if number is None else f"{number:,}"
+
+
+if __name__ == "__main__":
+    main()
