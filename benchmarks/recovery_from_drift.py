@@ -1,18 +1,21 @@
-"""After a sudden change of taste, does raising replay and learning rate bring recall back sooner?
+"""After a sudden change, does raising replay and learning rate bring recall back sooner?
 
-A simulated shop; at noon of day 7, `SHARE` of the users take up another favourite within three
-hours. The same events are replayed twice under the same rule, which compares recall with its own
-trailing mean: once the rule only tells (`react: none`), once it reacts (`react: boost`). Counted
-are the events from the change until recall over the last `window_events` clicks, having fallen
-below 95 % of what it was when the change began, is back there and stays for a whole window.
+A simulated shop; at noon of day 8 half of the items on sale give way to new ones, or 90 % of the
+users take up another favourite within three hours. The same events are replayed twice under the
+same rule, which compares recall with its own trailing mean: once the rule only tells
+(`react: none`), once it reacts (`react: boost`). Counted are the clicks from the change until
+recall over the last `window_events` clicks, having fallen below 95 % of what it was when the
+change began, is back there and stays for a whole window.
 
-    python -m benchmarks.recovery_from_drift [--seeds 0 1 2] [--set key=value ...]
+    python -m benchmarks.recovery_from_drift [--drift KIND ...] [--seeds 0 1 2] [--set key=value ...]
 """
 
 import argparse
 import json
+import logging
 import tempfile
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from stream.config import FreshrankConfig
@@ -22,8 +25,10 @@ from stream.sources.file import FileSource
 from stream.sources.simulator import SimulatorConfig, write_simulation
 
 CONFIG = Path(__file__).with_name("recovery_from_drift.yaml")
-SHARE = 0.9
-SHIFT = {"kind": "taste_shift", "day": 7.5, "days": 0.125, "share": SHARE}
+DRIFTS = {
+    "catalogue_switch": {"kind": "catalogue_switch", "day": 7.5, "share": 0.5},
+    "taste_shift": {"kind": "taste_shift", "day": 7.5, "days": 0.125, "share": 0.9},
+}
 BACK_AT = 0.95
 METRIC = "recall@20"
 
@@ -36,28 +41,29 @@ class Recovery:
     lowest: float
     events: int | None
     firing_events: int | None
-    after: float
+    mean_after: float
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--drift", nargs="+", default=list(DRIFTS), choices=DRIFTS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
-    print(f"{METRIC} around the day on which {SHARE:.0%} of the users change their taste")
-    print(f"{'seed':>4} {'react':>6}{'before':>8}{'lowest':>8}{'last day':>9}", end="")
-    print(f"{'alert after':>12}{'back after':>11}  (clicks)")
-    for seed in arguments.seeds:
-        for reaction in ("none", "boost"):
-            found = _recovery(seed, reaction, arguments.set)
-            print(
-                f"{seed:4} {reaction:>6}{found.before:8.4f}{found.lowest:8.4f}{found.after:9.4f}"
-                f"{_count(found.firing_events):>12}{_count(found.events):>11}",
-                flush=True,
-            )
+    logging.getLogger("freshrank").addHandler(logging.NullHandler())
+    print(f"{METRIC} over the last clicks around the change; times in clicks since the change")
+    print(f"{'':18}{'seed':>4} {'react':>6}{'before':>8}{'lowest':>8}{'mean after':>11}", end="")
+    print(f"{'alert after':>12}{'back after':>11}")
+    for drift, seed, reaction in product(arguments.drift, arguments.seeds, ("none", "boost")):
+        found = _recovery(drift, seed, reaction, arguments.set)
+        print(
+            f"{drift:18}{seed:4} {reaction:>6}{found.before:8.4f}{found.lowest:8.4f}"
+            f"{found.mean_after:11.4f}{_count(found.firing_events):>12}{_count(found.events):>11}",
+            flush=True,
+        )
 
 
-def _recovery(seed: int, reaction: str, overrides: list[str]) -> Recovery:
+def _recovery(drift: str, seed: int, reaction: str, overrides: list[str]) -> Recovery:
     shop = SimulatorConfig.model_validate(
         {
             "seed": seed,
@@ -66,7 +72,7 @@ def _recovery(seed: int, reaction: str, overrides: list[str]) -> Recovery:
             "items": 500,
             "switching_ratio": 0.0,
             "requests_per_session": 0.0,
-            "events": [SHIFT],
+            "events": [DRIFTS[drift]],
         }
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -102,7 +108,7 @@ def _judged(records: list[dict], alerts: list[dict], shift_ms: int) -> Recovery:
         lowest=min(value for _, value in later),
         events=_back_after(later, BACK_AT * level, window),
         firing_events=fired[0]["events"] - before["events"] if fired else None,
-        after=later[-1][1],
+        mean_after=sum(value for _, value in later) / len(later),
     )
 
 

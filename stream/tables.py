@@ -14,7 +14,6 @@ from stream.values import Record
 
 FIGURES = ("recall", "mrr", "ndcg")
 CLICK_FIGURES = {
-    "predicted_ctr": "predicted",
     "calibration_ratio": "ratio",
     "log_loss": "log loss",
     "normalized_entropy": "NE",

@@ -55,6 +55,7 @@ alerts:
       for: 2h
       keep_firing_for: 2h
       react: boost
+  reactions: {boost: {at_most: 3d}}
 threads: 1  # a small shop keeps no more busy, and one thread has the same bits everywhere
 """
 _SHOP = {
