@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from stream.importers.registry import import_events
+from stream.sources.simulator import SimulatorConfig, write_simulation
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,7 +23,9 @@ def data_folder(name: str) -> Path:
 
 
 def event_file(name: str, into: Path) -> Path:
-    """The clicks of `ml-100k` or `diginetica` as one event file, in order of time."""
+    """The clicks of `ml-100k` or `diginetica`, or the `shop`'s events, as one file by time."""
+    if name == "shop":
+        return write_simulation(SimulatorConfig(), into).events
     format_name = {"ml-100k": "movielens", "diginetica": "diginetica"}[name]
     path = into / f"{name}.jsonl"
     options = {"with_catalogue": False} if name == "ml-100k" else {}

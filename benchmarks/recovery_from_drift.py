@@ -1,4 +1,4 @@
-"""After a sudden change, does raising replay and learning rate bring recall back sooner?
+"""Whether raising replay and learning rate after a sudden change brings recall back sooner.
 
 A simulated shop; at noon of day 8 half of the items on sale give way to new ones, or 90 % of the
 users take up another favourite within three hours. The same events are replayed twice under the
@@ -7,7 +7,7 @@ same rule, which compares recall with its own trailing mean: once the rule only 
 recall over the last `window_events` clicks, having fallen below 95 % of what it was when the
 change began, is back there and stays for a whole window.
 
-    python -m benchmarks.recovery_from_drift [--drift KIND ...] [--seeds 0 1 2] [--set key=value ...]
+    python -m benchmarks.recovery_from_drift [--drift KIND] [--seeds 0 1 2] [--set key=value]
 """
 
 import argparse
