@@ -13,6 +13,9 @@ from stream.lessons import select
 from stream.sequences import without_rows
 from stream.values import Changes, Int32s, Int64s, Lessons, State
 
+NEWEST_SEQUENCES = 500
+"""Lessons back from the last that count as the newest: what a drift has brought is among them."""
+
 
 class ReplayBuffer:
     """Sequences of item rows: the context of a lesson, and its target at the end.
@@ -69,8 +72,12 @@ class ReplayBuffer:
             self._user_S[place] = lessons.user_M[source]
         self._n_seen += len(lessons)
 
-    def sample(self, n_positions: int, rng: Generator) -> tuple[Int32s, Int32s]:
+    def sample(
+        self, n_positions: int, rng: Generator, n_newest_positions: int = 0
+    ) -> tuple[Int32s, Int32s]:
         """Sequences with about `n_positions` positions to predict, drawn with replacement.
+
+        Those for `n_newest_positions` more come from the last `NEWEST_SEQUENCES` lessons.
 
         Returns
         -------
@@ -79,12 +86,16 @@ class ReplayBuffer:
         length_Q : int array
         """
         in_use = min(self._n_seen, self._half)
-        if not in_use or not n_positions:
+        if not in_use or not n_positions + n_newest_positions:
             return np.zeros((0, 0), np.int32), np.zeros(0, np.int32)
         mean_length = max(float(self._length_S[:in_use].mean()), 1.0)
-        n_drawn = max(round(n_positions / mean_length), 1)
+        n_drawn = max(round(n_positions / mean_length), 1) if n_positions else 0
         is_recent = rng.random(n_drawn) < self._recent_share
         chosen = rng.integers(0, in_use, n_drawn) + np.where(is_recent, self._half, 0)
+        if n_newest := round(n_newest_positions / mean_length):
+            back = rng.integers(0, min(in_use, NEWEST_SEQUENCES), n_newest)
+            newest = self._half + (self._n_seen - 1 - back) % self._half
+            chosen = np.concatenate([chosen, newest])
         chosen = chosen[self._length_S[chosen] > 0]
         width = int(self._length_S[chosen].max(initial=0))
         return self._sequence_SW[chosen, :width], self._length_S[chosen]
@@ -120,15 +131,24 @@ class ReplayBuffer:
 
 
 def minibatches(
-    lessons: Lessons, buffer: ReplayBuffer, size: int, replay_ratio: float, rng: Generator
+    lessons: Lessons,
+    buffer: ReplayBuffer,
+    size: int,
+    replay_ratio: float,
+    rng: Generator,
+    newest_ratio: float = 0.0,
 ) -> Iterator[tuple[Lessons, tuple[Int32s, Int32s]]]:
     """Lessons in steps of `size`, each with replayed sequences; then the buffer takes them in.
+
+    For each lesson `replay_ratio` positions are replayed, and `newest_ratio` of the newest.
 
     Yields the lessons of a step, and sequences and lengths as `ReplayBuffer.sample` gives them.
     """
     for start in range(0, len(lessons), size):
         chosen = np.arange(start, min(start + size, len(lessons)))
-        yield select(lessons, chosen), buffer.sample(round(replay_ratio * len(chosen)), rng)
+        n_positions = round(replay_ratio * len(chosen))
+        n_newest = round(newest_ratio * len(chosen))
+        yield select(lessons, chosen), buffer.sample(n_positions, rng, n_newest)
     buffer.add(lessons, rng)
 
 

@@ -148,6 +148,8 @@ class TransformerLearner:
     def adjust(self, replay_factor: float, learning_rate_factor: float) -> None:
         """Multiply the replay and the learning rates as configured; 1 and 1 undo it.
 
+        What is replayed beyond the configured ratio is drawn from the newest clicks alone.
+
         The click head has no learning rate: its memory is divided instead.
 
         Raises
@@ -231,8 +233,11 @@ class TransformerLearner:
     def _finetune(self, lessons: Lessons) -> None:
         config = self._config
         rng = np.random.default_rng((config.seed, self._n_learned))
+        # More of everything would hold on to what a drift has made untrue: more means the newest.
+        ratio = config.replay_ratio * min(self._replay_factor, 1.0)
+        newest_ratio = config.replay_ratio * max(self._replay_factor - 1.0, 0.0)
         for part, replayed in minibatches(
-            lessons, self._replay, config.minibatch, config.replay_ratio * self._replay_factor, rng
+            lessons, self._replay, config.minibatch, ratio, rng, newest_ratio
         ):
             self._finetuner.step(partial(self._loss, part, replayed))
             self._served.update()

@@ -56,6 +56,18 @@ def test_about_as_many_positions_are_drawn_as_asked_for():
     assert sum(map(len, drawn(buffer, 300))) in range(250, 350)
 
 
+def test_the_newest_are_drawn_beside_the_others_and_change_none_of_them(monkeypatch):
+    monkeypatch.setattr("learners.replay.NEWEST_SEQUENCES", 3)
+    buffer = ReplayBuffer(20, 1, recent_share=0.5)
+    buffer.add(lessons_of([[]] * 95, list(range(95))), np.random.default_rng(0))
+    alone = buffer.sample(40, np.random.default_rng(1))[0]
+    beside = buffer.sample(40, np.random.default_rng(1), 60)[0]
+    np.testing.assert_array_equal(beside[:40], alone)
+    assert len(beside) == 100
+    assert set(beside[40:, 0].tolist()) == {92, 93, 94}
+    assert set(buffer.sample(0, np.random.default_rng(1), 60)[0][:, 0].tolist()) == {92, 93, 94}
+
+
 def test_half_is_the_latest_and_half_a_uniform_sample_of_everything():
     buffer = ReplayBuffer(200, 1, recent_share=0.5)
     rng = np.random.default_rng(4)

@@ -279,8 +279,8 @@ def test_replay_is_raised_by_its_factor():
         learner.follow(make_changes(6))
         return weights_and_replay(trained(3, learner=learner))
 
-    assert_same_bits(replayed(2.0, 3.0), replayed(6.0, 1.0))
-    assert not is_same(replayed(2.0, 1.0), replayed(6.0, 1.0))
+    assert_same_bits(replayed(6.0, 0.5), replayed(3.0, 1.0))
+    assert not is_same(replayed(2.0, 1.0), replayed(2.0, 3.0))
 
 
 def test_an_adjusted_learner_resumes_adjusted():

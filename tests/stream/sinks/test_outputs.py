@@ -1,18 +1,27 @@
 from dataclasses import replace
 
 from stream.sinks.outputs import Outputs
-from stream.values import DeadLetter
+from stream.values import DeadLetter, Notice, Record
 from tests.batches import batch_of
 from tests.fakes_sinks import ListSink
 
 
 def outputs_of() -> Outputs:
-    return Outputs(ListSink([]), ListSink([]))
+    return Outputs(ListSink([]), ListSink([]), ListSink([]))
 
 
 def bury(outputs: Outputs, *reasons: str) -> None:
     letters = tuple(DeadLetter(f"f:{n}", reason, b"x") for n, reason in enumerate(reasons))
     outputs.write(replace(batch_of([]), dead_letters=letters), [])
+
+
+def test_transitions_and_reactions_go_where_alerts_go():
+    kept: list[Record] = []
+    outputs = Outputs(ListSink([]), ListSink(kept), ListSink([]))
+    notice = Notice("a", "firing", 5, 3, {"seq": 0, "name": "alert:a:firing"})
+    outputs.write(batch_of([]), [], [notice], [{"seq": 0, "name": "reaction:boost:begin:a"}])
+    outputs.flush()
+    assert [record["name"] for record in kept] == ["alert:a:firing", "reaction:boost:begin:a"]
 
 
 def test_reasons_are_counted_without_the_values_in_them():
