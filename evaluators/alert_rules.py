@@ -196,7 +196,7 @@ class BoostConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     replay_factor: _Factor = 2.0
-    learning_rate_factor: _Factor = 2.0
+    learning_rate_factor: _Factor = 1.5
     at_most: _Limit = 86_400_000
 
 

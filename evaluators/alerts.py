@@ -66,6 +66,8 @@ class Alerts:
 
     def step(self, readings: Readings, moment: Moment) -> list[Notice]:
         """Step all rules if the watermark passed the grid; the changes, in the order of rules."""
+        if not moment.watermark_ms:  # nothing has told the time yet
+            return []
         before_ms = self._ts_ms
         ts_ms = moment.watermark_ms // self._every_ms * self._every_ms
         if before_ms is not None and ts_ms <= before_ms:
@@ -86,7 +88,7 @@ class Alerts:
 
         `firing_ms` is event time and counts a rule that fires up to the last step.
         """
-        return {watch.rule.name: watch.cycle.summary(self._ts_ms or 0) for watch in self._watches}
+        return {watch.rule.name: watch.summary(self._ts_ms or 0) for watch in self._watches}
 
     def state_dict(self) -> State:
         return {
@@ -139,15 +141,25 @@ class _Watch:
         self.rule = rule
         self.cycle = _LifeCycle(rule)
         self._reference = Reference(rule.reference) if rule.reference is not None else None
+        self._is_renewed = False
+        self._n_judged = self._n_held = 0
+
+    def summary(self, now_ms: int) -> Record:
+        """How it stands; `steps_judged` and `steps_held` tell whether it could be read at all."""
+        steps = {"steps_judged": self._n_judged, "steps_held": self._n_held}
+        return self.cycle.summary(now_ms) | steps
 
     def step(self, readings: Readings, moment: Moment, ts_ms: int) -> Notice | None:
         rule, place = self.rule, _Place(ts_ms, moment.n_events)
+        self._n_held += 1
         reading = readings.reading(rule.metric, rule.over, rule.policy)
         if reading is None or not math.isfinite(reading.value):
             return None
         if reading.samples < rule.min_samples:
             return None
         levels = self._levels(place)
+        if levels is not None:
+            self._n_held, self._n_judged = self._n_held - 1, self._n_judged + 1
         state = None
         if levels is not None:
             state = self.cycle.step(self._is_true(reading.value, levels), place)
@@ -155,18 +167,24 @@ class _Watch:
         if state is None or levels is None:
             return None
         record = self._record(state, moment, ts_ms) | _judged(reading, levels)
+        if state in ("resolved", "inactive"):
+            self._is_renewed = False
         return Notice(rule.name, state, ts_ms, record["since"], record)
 
     def state_dict(self) -> State:
         return {
             "cycle": self.cycle.state_dict(),
             "reference": None if self._reference is None else self._reference.state_dict(),
+            "is_renewed": self._is_renewed,
+            "steps": [self._n_judged, self._n_held],
         }
 
     def load_state_dict(self, state: State) -> None:
         self.cycle.load_state_dict(state["cycle"])
         if self._reference is not None:
             self._reference.load_state_dict(state["reference"])
+        self._is_renewed = state["is_renewed"]
+        self._n_judged, self._n_held = state["steps"]
 
     def _levels(self, place: _Place) -> _Levels | None:
         """What holds at this step; None for a drop whose reference is not known yet."""
@@ -177,7 +195,8 @@ class _Watch:
             return _Levels(rule.threshold, clear)
         at = rule.reference.along(place.ts_ms, place.n_events)
         if (fired := self.cycle.fired) is not None:
-            self._reference.renew(at, rule.reference.along(fired.ts_ms, fired.n_events))
+            fired_at = rule.reference.along(fired.ts_ms, fired.n_events)
+            self._is_renewed = self._reference.renew(at, fired_at) or self._is_renewed
         level = self._reference.level(at)
         if level is None:
             return None
@@ -212,6 +231,7 @@ class _Watch:
             "policy": rule.policy,
             "ts": ts_ms,
             "since": self.cycle.episode_ms,
+            "renewed": self._is_renewed,
             "events": moment.n_events,
             "description": rule.description,
             "react": rule.react,

@@ -49,14 +49,16 @@ class Reference:
         """
         return self._held if self._held is not None else self._normal.mean(at)
 
-    def renew(self, at: int, fired_at: int) -> None:
+    def renew(self, at: int, fired_at: int) -> bool:
         """Take what was read of late for normal, if the rule has fired long enough for that."""
         if self._held is None or at - fired_at < self._size:
-            return
-        if self._incident.mean(at) is not None:  # else too little was read: wait for more
-            self._normal = self._incident
-            self._incident = TrailingMean(self._size)
-            self._held = None
+            return False
+        if self._incident.mean(at) is None:  # too little was read: wait for more
+            return False
+        self._normal = self._incident
+        self._incident = TrailingMean(self._size)
+        self._held = None
+        return True
 
     def hold(self, level: float) -> None:
         """Stand still at this level: the rule has become pending, or fires at once."""

@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stream.values import Bools, Changes, Float64s, Int32s, ShownLessons, State
+from stream.values import Changes, Float64s, Int32s, ShownLessons, State
 
 PRIOR_CLICK_RATIO = 0.05
 """What an untrained head answers for every item."""
@@ -227,15 +227,13 @@ class _Answers:
 
     def __init__(self, taught: Sequence[ShownLessons], p_S: Float64s) -> None:
         is_clicked_S = np.concatenate([lessons.is_clicked_S for lessons in taught])
-        is_again_S = np.concatenate([_is_again(lessons) for lessons in taught])
         is_presumed_S = np.repeat(
             [lessons.is_presumed for lessons in taught],
             [len(lessons.is_clicked_S) for lessons in taught],
         )
         # What was clicked before its first lesson has a presumption beside its click, as if the
         # click had come a moment later: the true rate is taught however many come how late.
-        presumed_S = np.where(is_again_S, 0.0, 1.0 - p_S)
-        no_S = np.where(is_presumed_S, presumed_S, ~is_clicked_S)
+        no_S = np.where(is_presumed_S, 1.0 - p_S, ~is_clicked_S)
         self._yes_S = torch.from_numpy(is_clicked_S.astype(np.float64))
         self._all_S = self._yes_S + torch.from_numpy(no_S)
 
@@ -243,14 +241,6 @@ class _Answers:
         """How far the answers are from what was expected, and how much they tell."""
         p_S = _probability(logit_S)
         return self._yes_S - self._all_S * p_S, self._all_S * p_S * (1 - p_S)
-
-
-def _is_again(lessons: ShownLessons) -> Bools:
-    """Whether a presumed item comes a second time: clicked, in a list of its own."""
-    length_N = np.diff(lessons.shown.starts)
-    is_alone_S = np.repeat(length_N == 1, length_N)
-    is_again_S: Bools = lessons.is_clicked_S & is_alone_S
-    return is_again_S
 
 
 def _design(features_SF: Tensor, position_S: Int32s) -> Tensor:

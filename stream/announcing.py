@@ -37,7 +37,8 @@ def notice_text(record: Record) -> str:
     policy = f" of {record['policy']}" if record["policy"] is not None else ""
     figure = f"{record['metric']}{policy} over {record['over']} is {record['value']:.4g}"
     if record["state"] in ("resolved", "inactive"):
-        return f"alert {record['rule']} is {record['state']}: {figure}"
+        normal = ", taken for normal by now" if record.get("renewed") else ""
+        return f"alert {record['rule']} is {record['state']}: {figure}{normal}"
     lasted_ms = record["ts"] - record["since"]
     lasted = f" for {lasted_text(lasted_ms)}" if lasted_ms else ""
     return (

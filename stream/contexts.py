@@ -83,8 +83,8 @@ class ContextBuilder:
         """What is asked at each click and each list shown: everything known strictly before it.
 
         A user's own earlier clicks of the batch extend the context, if their items were admitted
-        when the batch began; nothing else moves within a batch. A list's context ends before the
-        first click on the list itself, whatever the clocks say.
+        when the batch began; nothing else moves within a batch. A list's context leaves out the
+        clicks on the list itself, whatever the clocks say.
         """
         group_of, timelines = self._merged_with(batch)
         live_E = is_live(timelines.item_E, self._catalogue.generation_V)
@@ -163,8 +163,11 @@ class ContextBuilder:
             return None
         group_N = np.array([group_of[user] for user in lists.user_N], np.int64)
         end_N = timelines.before(group_N, lists.ts_N)
-        end_N = np.minimum(end_N, _first_own_clicks(batch, timelines))
         contexts, context_of_N = self._contexts(entries, group_N, end_N)
+        for n, slots in _own_clicks(batch, timelines, end_N).items():  # a clock ran ahead: rare
+            rows = entries.rows(int(group_N[n]), int(end_N[n]), without=slots)
+            contexts = _appended(contexts, rows[-self._history_items :])
+            context_of_N[n] = len(contexts.length_C) - 1
         length_N = np.diff(lists.starts)
         return Shown(
             contexts=replace(contexts, seen=None),
@@ -212,21 +215,40 @@ class _LiveEntries:
     until_E: Int64s
     starts_G: Int64s
 
+    def rows(self, group: int, end: int, without: list[int]) -> Int32s:
+        """Rows of a group's entries before `end`, but for some entries."""
+        first, until_E = self.starts_G[group], self.until_E
+        kept = [e for e in range(first, end) if until_E[e + 1] > until_E[e] and e not in without]
+        return self.row_L[until_E[kept]] if kept else self.row_L[:0]
 
-def _first_own_clicks(batch: Batch, timelines: Timelines) -> Int64s:
-    """For each list, the entry of the batch's first click that names it; past all entries if none.
 
-    Only a click in the list's own batch can: one that came before is kept from the histories.
+def _own_clicks(batch: Batch, timelines: Timelines, end_N: Int64s) -> dict[int, list[int]]:
+    """For each list that has any, the entries before its end that are clicks on the list itself.
+
+    Only a click in the list's own batch can be: one that came before is kept from the histories.
     """
-    lists, clicks, end = batch.impressions, batch.clicks, len(timelines.item_E)
+    lists, clicks = batch.impressions, batch.clicks
     if clicks.request_B is None:
-        return np.full(len(lists), end, np.int64)
-    first: dict[tuple[str, str | None], int] = {}
-    named = zip(clicks.user_B, clicks.request_B, timelines.slot_B.tolist(), strict=True)
-    for user, request, slot in named:
-        first[user, request] = min(slot, first.get((user, request), end))
-    pairs = zip(lists.user_N, lists.request_N, strict=True)
-    return np.array([first.get(pair, end) for pair in pairs], np.int64)
+        return {}
+    slots_of: dict[tuple[str, str | None], list[int]] = {}
+    for user, request, slot in zip(
+        clicks.user_B, clicks.request_B, timelines.slot_B.tolist(), strict=True
+    ):
+        slots_of.setdefault((user, request), []).append(slot)
+    own: dict[int, list[int]] = {}
+    for n, pair in enumerate(zip(lists.user_N, lists.request_N, strict=True)):
+        if found := [slot for slot in slots_of.get(pair, ()) if slot < end_N[n]]:
+            own[n] = found
+    return own
+
+
+def _appended(contexts: Contexts, row_T: Int32s) -> Contexts:
+    """The contexts, and one more that holds these rows."""
+    n_steps = max(contexts.history_CT.shape[1], len(row_T))
+    history_CT = np.full((len(contexts.length_C) + 1, n_steps), -1, np.int32)
+    history_CT[:-1, : contexts.history_CT.shape[1]] = contexts.history_CT
+    history_CT[-1, : len(row_T)] = row_T
+    return Contexts(history_CT, np.append(contexts.length_C, np.int32(len(row_T))))
 
 
 def _kept(clicks: Clicks, is_kept_B: Bools) -> Clicks:

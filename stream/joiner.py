@@ -59,6 +59,7 @@ COUNTS = (
     "clicks_before_impression",
     "matured_early",
     "joined_conversions",
+    "repeated_conversions",
     "late_conversions",
     "orphan_conversions",
     "conversions_matured_early",
@@ -79,9 +80,9 @@ class JoinerConfig(BaseModel):
     """How long after a click a conversion of it counts; a click is judged when this is over."""
     early_wait: Wait = 60_000
     """How long a click waits for a list that comes after it, while lists are coming."""
-    match_without_request: bool = True
+    match_without_request: Literal["auto", "always", "never"] = "auto"
     """Whether a click that names no request is taken for one on the latest list that showed its
-    item to its user, else for an organic one. Where clicks on lists name theirs, say false."""
+    item to its user, else for an organic one. `auto`: until the first click that names one."""
     labels: Literal["wait", "eager"] = "wait"
     """When lists are learned: `wait` until they are mature, or `eager`ly as not clicked, and
     clicks on them when they come. Metrics wait in any case."""
@@ -103,10 +104,14 @@ class Joiner:
     list that is later by its clock. `impressions` and `shown_items` were accepted,
     `repeated_requests` and `late_impressions` were not. All clicks are queries and lessons.
 
-    A click without a request is matched to lists of its own or earlier batches alone. Clicks are
+    A click without a request is matched to lists of its own or earlier batches alone; a list
+    that comes later and would have been answered by it is refused as late, because weights and
+    histories know the answer. A conversion is late only while its click still waits, an orphan
+    afterwards. What belongs to forgotten users vanishes from all tables, uncounted. Clicks are
     remembered for conversions and feedback from the first batch that holds a list, a conversion
     or feedback: before that a stream of clicks costs nothing. Whether clicks converted is told
-    from the first conversion on.
+    from the first conversion on. What still waits when the stream ends is neither judged nor
+    learned; a resumed run goes on with it.
 
     Everything is bounded by `max_pending` (see `PendingLists`, `Followups`, `HeldClicks` and
     `ClosedRequests` for the bytes): at the default, with lists of 10 items, contexts of 50 and
@@ -132,13 +137,17 @@ class Joiner:
         self._catalogue = catalogue
         self._histories = histories
         self._is_eager = config.labels == "eager"
-        self._matches_unnamed = config.match_without_request
+        self._matching = config.match_without_request
+        self._names_requests = False  # whether any click has ever named one
         self._deferral = Deferral()
         self._lists = PendingLists(config.attribution_window, config.max_pending, learners)
         self._closed = ClosedRequests(config.max_pending)
         self._held = HeldClicks(config.early_wait, config.max_pending)
-        self._intake = Intake(self._lists, self._closed, self._held, config.attribution_window)
         self._followups = Followups(config.conversion_window, config.max_pending)
+        self._attribution_ms = min(config.attribution_window, config.conversion_window)
+        self._intake = Intake(
+            self._lists, self._closed, self._held, config.attribution_window, self._was_clicked
+        )
         self._counts = dict.fromkeys(COUNTS, 0)
         self._seq = -1
         # Whether the stream has anything that clicks could answer or be followed by.
@@ -204,6 +213,7 @@ class Joiner:
             "seq": self._seq,
             "remembers_clicks": self._remembers_clicks,
             "has_conversions": self._has_conversions,
+            "names_requests": self._names_requests,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -217,6 +227,22 @@ class Joiner:
         self._seq = state["seq"]
         self._remembers_clicks = state["remembers_clicks"]
         self._has_conversions = state["has_conversions"]
+        self._names_requests = state["names_requests"]
+
+    @property
+    def _matches_unnamed(self) -> bool:
+        # A log whose clicks on lists name them would count its other clicks as clicks on lists.
+        return self._matching == "always" or (self._matching == "auto" and not self._names_requests)
+
+    def _was_clicked(self, user: str, items: Sequence[str], ts_ms: int) -> bool:
+        """Whether the loop has learned a click already that would answer a list of this time."""
+        if not self._matches_unnamed:  # then such a click is no answer
+            return False
+        user_N = self._histories.user_hashes([user] * len(items))
+        item_N = self._item_hashes.of(items, self._catalogue.rows(items))
+        until_ms = ts_ms + self._attribution_ms
+        pairs = pair_keys(user_N, item_N).tolist()
+        return any(self._followups.has_unnamed_click(pair, ts_ms, until_ms) for pair in pairs)
 
     def _lessons(self, batch: Batch, queries: Queries, user_B: Int64s, answer_B: Int32s) -> Lessons:
         """What can be learned of the clicks now; the rest is kept for the next batch."""
@@ -257,6 +283,7 @@ class Joiner:
             self._counts["orphan_clicks"] += len(clicks) - n_unnamed
             return None, no_conversions()
         item_B = self._item_hashes.of(clicks.item_B, answer_B)
+        self._names_requests = self._names_requests or clicks.request_B is not None
         matches = match(self._lists, self._closed, clicks, user_B, item_B, self._matches_unnamed)
         for verdict, count in matches.counts().items():
             self._counts[verdict] += count
@@ -298,7 +325,7 @@ class Joiner:
             taught.append(ShownLessons(queries.shown, self._lists.clicked_from(first), True))
         if matches is not None and len(index_K := matches.joined[matches.joined < first]):
             shown = self._lists.items_as_scored(index_K)
-            taught.append(ShownLessons(shown, np.ones(len(index_K), np.bool_), True))
+            taught.append(ShownLessons(shown, np.ones(len(index_K), np.bool_), False))
         return tuple(taught)
 
     def _mature(self, watermark_ms: int) -> tuple[Matured, tuple[ShownLessons, ...]]:

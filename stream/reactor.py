@@ -7,8 +7,9 @@ rollback  once, when a rule fires: the champion's weights go back to the newest 
           the condition became true. There is nothing to undo when the rule resolves: what was
           learned between the anchor and the rollback is gone
 
-A boost or freeze lasts no longer than its `at_most` of event time. Then it ends, and the rules
-that fire have no further say until they have resolved and fire again.
+A boost or freeze lasts no longer than its `at_most` of event time; a boost that a freeze has
+interrupted begins anew. Then it ends, and the rules that fire have no further say until they have
+resolved and fire again.
 """
 
 from collections.abc import Sequence

@@ -217,5 +217,7 @@ def _summary(pipeline: Pipeline, n_events: int, seconds: float) -> Record:
         "policies": judged["policies"],
         "alerts": pipeline.alerts(),
         "counts": judged["counts"],
+        "reliability": judged.get("reliability"),
+        "watermark_ms": judged["watermark_ms"],
         "dead_letters": pipeline.dead_letter_counts,
     }

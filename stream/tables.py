@@ -115,16 +115,26 @@ def alerts_table(summary: Record) -> Table | None:
     table.add_column("first", no_wrap=True)
     table.add_column("last resolved", no_wrap=True)
     table.add_column("firing for", justify="right")
+    if any(not alert["steps_judged"] for alert in summary["alerts"].values()):
+        table.caption = (
+            "never judged: the figure had no sample, or fewer than min_samples, at every step, or "
+            "the reference was never complete."
+        )
+        table.caption_justify = "left"
     for name, alert in summary["alerts"].items():
         table.add_row(
             _plain(name),
-            Text(alert["state"], "bold red" if alert["state"] == "firing" else ""),
+            Text(_state_text(alert), "bold red" if alert["state"] == "firing" else ""),
             f"{alert['times_fired']:,}",
             time_text(alert["first_firing_ts"]),
             time_text(alert["last_resolved_ts"]),
             lasted_text(alert["firing_ms"]) if alert["firing_ms"] else "-",
         )
     return table
+
+
+def _state_text(alert: Record) -> str:
+    return alert["state"] if alert["steps_judged"] else "never judged"
 
 
 def time_text(ts_ms: int | None) -> str:
@@ -151,6 +161,8 @@ def facts_table(summary: Record, out: Path) -> Table:
     told = f"{summary['events']:,}{part} in {summary['seconds']:,.1f} s{speed}"
     table.add_row("events", _plain(told))
     table.add_row("clicks", _plain(_clicks_text(summary["counts"])))
+    if lists := _lists_text(summary["counts"]):
+        table.add_row("lists", _plain(lists))
     table.add_row("dead letters", _plain(_dead_letters_text(summary["dead_letters"], out)))
     table.add_row("outputs", _plain(f"{out}: summary.json, metrics.jsonl, alerts.jsonl"))
     if summary["checkpoint"]:
@@ -216,6 +228,27 @@ def _clicks_text(counts: Record) -> str:
         lines.append(f"{counts['not_admitted']:,} on items not admitted yet: misses")
     if counts["repeated_seen"]:
         lines.append(f"{counts['repeated_seen']:,} on items seen before: learned, not judged")
+    return "\n  ".join(lines)
+
+
+def _lists_text(counts: Record) -> str:
+    """What became of the lists, and why clicks met none; nothing where nothing was shown."""
+    if not counts.get("impressions") and not counts.get("late_impressions"):
+        return ""  # the first batch has yet to come, or none held a list
+    lines = [f"{counts['impressions']:,}, {counts['matured']:,} of them judged"]
+    told = {
+        "pending_impressions": "wait for their answer",
+        "late_impressions": "came too late and are in no figure",
+        "matured_early": "were judged before their window had passed: raise joiner.max_pending",
+    }
+    lines += [f"{counts[name]:,} {text}" for name, text in told.items() if counts[name]]
+    told = {
+        "joined_clicks": "were on lists",
+        "orphan_clicks": "name a list that never came",
+        "late_clicks": "came after the list's window",
+        "clicks_not_shown": "are on an item that their list does not show",
+    }
+    lines += [f"{counts[name]:,} clicks {text}" for name, text in told.items() if counts[name]]
     return "\n  ".join(lines)
 
 

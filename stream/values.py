@@ -219,8 +219,8 @@ class Lessons:
 class ShownLessons:
     """What learners learn of lists: the contexts as they were scored, and what was clicked.
 
-    With `is_presumed` an item that is not clicked may still be: it comes a second time, as
-    clicked, in a list of its own, if it is.
+    With `is_presumed` an item that is not clicked may still be: if it is, it comes a second time,
+    in a list of its own, as clicked and no longer presumed.
     """
 
     shown: Shown

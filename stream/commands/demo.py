@@ -32,7 +32,6 @@ evaluator:
   window_events: 2000
   window_time: 12h
   emit_events: 250
-joiner: {match_without_request: false}  # clicks on the shop's lists name them
 alerts:
   evaluate_every: 30m
   rules:
@@ -49,7 +48,7 @@ alerts:
     - name: recall_drop
       kind: drop
       metric: recall@20
-      reference: 2d
+      reference: 4d
       share: 0.15
       clear_share: 0.1
       for: 2h

@@ -12,7 +12,7 @@ from stream.joining.pair_chains import PairChains, pair_keys
 from stream.joining.waiting import Waiting
 from stream.values import Conversions, Int64s, State
 
-Joined = Literal["joined", "late", "orphan"]
+Joined = Literal["joined", "repeated", "late", "orphan"]
 
 
 class Followups:
@@ -38,6 +38,7 @@ class Followups:
                 "user": np.int64,
                 "pair": np.int64,
                 "is_converted": np.bool_,
+                "converted_ms": np.int64,
                 "value": np.float64,
             },
             texts=["request"],
@@ -61,6 +62,7 @@ class Followups:
                 "user": user_B,
                 "pair": pair_keys(user_B, item_B),
                 "is_converted": False,
+                "converted_ms": -1,
                 "value": 0.0,
             },
             {"request": [None] * len(ts_B) if request_B is None else request_B},
@@ -70,16 +72,31 @@ class Followups:
         """Join a conversion to the latest click of its user and item before it.
 
         The conversion and the click must agree on the request where both name one. It is late
-        if there are such clicks, but the window of each had passed.
+        if there are such clicks that still wait, but the window of each had passed before it; and
+        repeated if the click's last conversion was of this very instant: delivered twice, it
+        counts once.
         """
         self._chain_up()
         agrees = self._agreeing(request)
         place = self._chains.latest(pair, ts_ms - self._window_ms, ts_ms, agrees)
+        if place >= 0 and self._clicks.array("converted_ms")[place] == ts_ms:
+            return "repeated"
         if place >= 0:
             self._clicks.array("is_converted")[place] = True
+            self._clicks.array("converted_ms")[place] = ts_ms
             self._clicks.array("value")[place] += value
             return "joined"
         return "late" if self._chains.latest(pair, 0, ts_ms, agrees) >= 0 else "orphan"
+
+    def has_unnamed_click(self, pair: int, since_ms: int, until_ms: int) -> bool:
+        """Whether this user clicked this item within these times, and named no request."""
+        self._chain_up()
+        requests, is_waiting_E = self._clicks.texts["request"], self._clicks.is_waiting_E
+
+        def is_unnamed(place: int) -> bool:
+            return requests[place] is None and bool(is_waiting_E[place])
+
+        return self._chains.latest(pair, since_ms, until_ms, is_unnamed) >= 0
 
     def has_click(self, pair: int, ts_ms: int) -> bool:
         """Whether there is a click of this user and item within the window before this time."""

@@ -3,7 +3,7 @@
 # B clicks of the batch, N lists of the batch
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,11 @@ from stream.values import Batch, Bools, Clicks, DeadLetter, Impressions, Int64s,
 _REPEATED = "repeated: a list of this request_id came before"
 _TOO_LATE = "late: the attribution window of this list had passed when it came"
 _GIVEN_UP = "late: a click on this list was let through before the list came"
+_ANSWERED = "late: its user had clicked an item of it, naming no request, before the list came"
+
+WasClicked = Callable[[str, Sequence[str], int], bool]
+"""Whether a user's click without a request on one of these items, at or soon after this time, has
+been learned already."""
 
 
 class Intake:
@@ -33,15 +38,23 @@ class Intake:
         Where clicks wait for their list.
     window_ms : int
         The attribution window.
+    was_clicked : callable
+        Asked of lists that are older than what came before them.
     """
 
     def __init__(
-        self, lists: PendingLists, closed: ClosedRequests, held: HeldClicks, window_ms: int
+        self,
+        lists: PendingLists,
+        closed: ClosedRequests,
+        held: HeldClicks,
+        window_ms: int,
+        was_clicked: WasClicked,
     ) -> None:
         self._lists = lists
         self._closed = closed
         self._held = held
         self._window_ms = window_ms
+        self._was_clicked = was_clicked
         self._watermark_ms = 0
         self._newest_list_ms = -1
         self.counts = {"repeated_requests": 0, "late_impressions": 0}
@@ -85,6 +98,8 @@ class Intake:
         letters: list[DeadLetter] = []
         for n, (request, ts) in enumerate(zip(lists.request_N, lists.ts_N.tolist(), strict=True)):
             reason = _REPEATED if request in kept else self._fault(request, ts)
+            if reason is None and ts <= self._watermark_ms and self._is_answered(lists, n):
+                reason = _ANSWERED
             if reason is None:
                 kept[request] = n
                 continue
@@ -93,6 +108,10 @@ class Intake:
         if not letters:
             return lists, ()
         return _selected(lists, np.array(list(kept.values()), np.int64)), tuple(letters)
+
+    def _is_answered(self, lists: Impressions, n: int) -> bool:
+        items = lists.item_S[int(lists.starts[n]) : int(lists.starts[n + 1])]
+        return self._was_clicked(lists.user_N[n], items, int(lists.ts_N[n]))
 
     def _fault(self, request: str, ts_ms: int) -> str | None:
         """Why a list is refused; None if it is not."""

@@ -18,6 +18,9 @@ _MIN_BUCKETS = 1_024
 # Entries are 32-bit numbers, and so are buckets: both fit one of 64.
 _ENTRY_BITS = 32
 
+# Event times fit 43 bits until 2248.
+_TS_BITS = 43
+
 
 def pair_keys(user_N: Int64s, item_N: Int64s) -> Int64s:
     """One key for each pair of a user's and an item's 64-bit hash."""
@@ -51,9 +54,7 @@ class PairChains:
     def extend(self, key_N: Int64s, ts_N: Int64s) -> None:
         """Add entries behind, in order of arrival."""
         first = len(self)
-        reached_ms = int(self._entries["newest_ts"][-1]) if first else 0
-        newest_ts_N = np.maximum(np.maximum.accumulate(ts_N), reached_ms)
-        self._entries.extend(len(key_N), key=key_N, ts=ts_N, newest_ts=newest_ts_N, before=-1)
+        self._entries.extend(len(key_N), key=key_N, ts=ts_N, newest_ts=ts_N, before=-1)
         if 2 * len(self) > len(self._head_K):
             self._head_K = np.full(1 << (2 * len(self)).bit_length(), -1, np.int32)
             first = 0
@@ -75,7 +76,7 @@ class PairChains:
         newest_ts_E, before_E = self._entries["newest_ts"], self._entries["before"]
         found, found_ms = -1, since_ms - 1
         entry = int(self._head_K[key & (len(self._head_K) - 1)])
-        # No entry that arrived earlier is later than `newest_ts`: then none of them is better.
+        # No earlier entry of the bucket is later than `newest_ts`: then none of them is better.
         while entry >= 0 and newest_ts_E[entry] > found_ms:
             ts = int(ts_E[entry])
             if found_ms < ts <= until_ms and key_E[entry] == key and is_usable(entry):
@@ -96,5 +97,12 @@ class PairChains:
         before[1:] = entry[:-1]
         before[opens] = self._head_K[bucket[opens]]
         self._entries["before"][entry] = before
+        # The latest time in each bucket so far, bucket by bucket: a bucket's number outweighs any
+        # time, and the first of a bucket goes on from what was chained before it.
+        ts = self._entries["ts"][entry]
+        reached_before = np.where(before[opens] < 0, 0, self._entries["newest_ts"][before[opens]])
+        ts[opens] = np.maximum(ts[opens], reached_before)
+        reached = np.maximum.accumulate((np.cumsum(opens) << _TS_BITS) | ts)
+        self._entries["newest_ts"][entry] = reached & ((1 << _TS_BITS) - 1)
         ends = np.append(opens[1:], True)[: len(opens)]
         self._head_K[bucket[ends]] = entry[ends]

@@ -1,7 +1,7 @@
 """What a run wrote into its folder, read as far as it is there."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,11 @@ def read_run(out: Path, truth: Path | None = None) -> RunData:
     alert_lines = JsonLines(out / ALERTS_FILE)
     alerts = read_alerts(alert_lines)
     metric_lines = JsonLines(out / METRICS_FILE)
-    metrics = read_metrics(metric_lines, _wanted(alerts))
+    last = _last_record(out / SUMMARY_FILE)
+    metrics = read_metrics(_ended_by(last, metric_lines), _wanted(alerts))
     summary = _read_summary(out, metrics, notes)
+    if not alerts.episodes and _has_fired(summary):
+        notes.append(f"{ALERTS_FILE} is missing or empty, but {SUMMARY_FILE} tells of alerts.")
     counts = summary.get("dead_letters")
     letter_lines = JsonLines(out / DEAD_LETTERS_FILE, _DEAD_LETTERS_BYTES)
     reasons = dead_letter_reasons(counts if isinstance(counts, dict) else None, letter_lines)
@@ -115,6 +118,12 @@ def read_run(out: Path, truth: Path | None = None) -> RunData:
         truth=facts,
         notes=tuple(notes),
     )
+
+
+def _has_fired(summary: Record) -> bool:
+    alerts = summary.get("alerts")
+    states = alerts.values() if isinstance(alerts, dict) else ()
+    return any(isinstance(state, dict) and state.get("times_fired") for state in states)
 
 
 def _require_run(out: Path) -> None:
@@ -166,6 +175,27 @@ def _read_summary(out: Path, metrics: MetricsTable, notes: list[str]) -> Record:
     notes.append(f"{problem}. Figures are those of the last record of {METRICS_FILE}.")
     known = ("metrics", "shadows", "policies", "counts", "reliability")
     return {key: metrics.last[key] for key in known if key in metrics.last}
+
+
+def _last_record(path: Path) -> Record | None:
+    """How a run ended, as a record of metrics: the last one that was due may be long before."""
+    try:
+        summary = json.loads(path.read_bytes()) if path.is_file() else None
+    except (ValueError, OSError):
+        return None  # what is wrong with it is told elsewhere
+    counts = summary.get("counts") if isinstance(summary, dict) else None
+    if not isinstance(summary, dict) or not isinstance(counts, dict):
+        return None
+    return {**summary, "name": "metrics", "events": counts.get("clicks")}
+
+
+def _ended_by(last: Record | None, records: Iterable[Record]) -> Iterator[Record]:
+    newest = None
+    for record in records:
+        newest = record.get("counts", newest)
+        yield record
+    if last is not None and last["counts"] != newest:
+        yield last
 
 
 def _wanted(alerts: AlertLog) -> WantedParts:

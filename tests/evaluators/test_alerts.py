@@ -201,6 +201,24 @@ def test_the_grid_is_as_fine_as_it_is_set():
     assert alerts.step(Figures(0.4), moment_at(0.4))[0].ts_ms == START_MS + 20_000
 
 
+def test_a_drop_that_resolves_because_the_level_became_normal_says_so():
+    """Fired for as long as its reference is long, a drop is no drop any more."""
+    alerts = alerts_of({**DROP, "reference": "3m", "for": "0m"})
+    values = [0.5] * 5 + [0.25] * 8
+    records = [
+        notice.record
+        for minute, value in enumerate([None, *values])
+        for notice in alerts.step(Figures(value), moment_at(minute))
+    ]
+    assert [(record["state"], record["renewed"]) for record in records] == [
+        ("firing", False),
+        ("resolved", True),
+    ]
+    alerts.step(Figures(0.05), moment_at(20))
+    again = alerts.step(Figures(0.05), moment_at(21)) or alerts.step(Figures(0.05), moment_at(22))
+    assert all(not notice.record["renewed"] for notice in again)
+
+
 # What is told
 
 
@@ -224,6 +242,7 @@ def test_a_notice_tells_the_whole_story():
         "policy": None,
         "ts": START_MS + 2 * MINUTE_MS,
         "since": START_MS + MINUTE_MS,
+        "renewed": False,
         "events": 250,
         "description": "users see stale lists",
         "react": "boost",
@@ -265,6 +284,8 @@ def test_states_sum_up_what_a_rule_went_through():
             "last_firing_ts": START_MS + 5 * MINUTE_MS,
             "last_resolved_ts": START_MS + 3 * MINUTE_MS,
             "firing_ms": 4 * MINUTE_MS,
+            "steps_judged": 7,
+            "steps_held": 0,
         }
     }
 
@@ -277,7 +298,16 @@ def test_a_rule_that_never_fired_has_no_times():
         "last_firing_ts": None,
         "last_resolved_ts": None,
         "firing_ms": 0,
+        "steps_judged": 0,
+        "steps_held": 0,
     }
+
+
+def test_steps_without_a_figure_or_with_too_few_samples_are_held_and_counted():
+    alerts = alerts_of({**BELOW, "min_samples": 50})
+    told(alerts, [0.6, None, 0.6, math.nan])
+    counts = alerts.states()["low"]
+    assert (counts["steps_judged"], counts["steps_held"]) == (2, 2)
 
 
 # Drops

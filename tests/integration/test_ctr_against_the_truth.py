@@ -21,7 +21,7 @@ MOST_MISSES = 8
 def judged(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[float, dict[str, object]]]:
     """The true CTR of each shop, and what the evaluator made of its events."""
     # The shop's clicks on lists name them; one that does not was made elsewhere.
-    joiner = {"match_without_request": False}
+    joiner = {"match_without_request": "never"}
     config = small_config(champion="counting", shadows=[], batch={"events": 256}, joiner=joiner)
     found = []
     for seed in range(N_SHOPS):

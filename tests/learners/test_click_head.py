@@ -274,4 +274,4 @@ def _clicks_alone(
     alone = make_shown(
         shown.item_S[chosen][:, None].tolist(), positions=shown.position_S[chosen].tolist()
     )
-    return features_SF[chosen], make_shown_lessons(alone, [True] * len(chosen), is_presumed=True)
+    return features_SF[chosen], make_shown_lessons(alone, [True] * len(chosen), is_presumed=False)

@@ -233,12 +233,31 @@ def test_a_click_without_a_request_is_made_on_the_latest_list_that_shows_the_ite
 
 
 def test_a_click_without_a_request_is_organic_where_clicks_on_lists_name_theirs():
-    desk = Desk(CONFIG.model_copy(update={"match_without_request": False}))
-    desk.step(shown("r", 1, "ab"), click("a", 4), click("b", 4, "r"))
+    for matching, answer in (("never", False), ("auto", False), ("always", True)):
+        desk = Desk(CONFIG.model_copy(update={"match_without_request": matching}))
+        desk.step(shown("r", 1, "ab"), click("a", 4), click("b", 4, "r"))
+        assert matured(desk.step(tick(50))) == [(11, "r", [answer, True])]
+
+
+def test_as_long_as_no_click_names_a_request_any_may_be_on_a_list():
+    desk = Desk(CONFIG.model_copy(update={"match_without_request": "auto"}))
+    desk.step(shown("r", 1, "ab"), click("a", 4))
+    desk.resume()
+    desk.step(shown("q", 5, "ab"), click("b", 6, "q"))
+    desk.step(click("b", 7))
+    desk.resume()
+    outcomes = desk.step(click("a", 7), tick(50))
+    assert matured(outcomes) == [(11, "r", [True, False]), (15, "q", [False, True])]
+
+
+def test_a_list_whose_answer_was_learned_already_is_refused_as_late():
+    """A click that named nothing has moved the weights: the list's score would know it."""
+    desk = Desk()
+    desk.step(click("a", 10), shown("other", 2, "f", user="bob"))
+    desk.step(shown("before", 9, "ab"), shown("after", 11, "ab"), shown("not", 9, "bc"))
     outcomes = desk.step(tick(50))
-    assert matured(outcomes) == [(11, "r", [False, True])]
-    assert counted(outcomes)["organic_clicks"] == 2
-    assert counted(outcomes)["joined_clicks"] == 1
+    assert [name for _, name, _ in matured(outcomes)] == ["other", "not", "after"]
+    assert counted(outcomes)["late_impressions"] == 1
 
 
 def test_conversions_are_told_from_the_first_one_on():
@@ -255,7 +274,7 @@ def test_a_click_without_a_request_is_made_on_a_list_of_its_own_batch_but_on_non
     desk = Desk()
     outcomes = desk.step(click("a", 4), click("b", 4), shown("same", 4, "a"))
     assert counted(outcomes)["joined_clicks"] == 1
-    outcomes = desk.step(shown("next", 3, "b"))
+    outcomes = desk.step(shown("next", 3, "c"))
     assert counted(outcomes)["organic_clicks"] == 1
     assert [answer for *_, answer in matured(desk.step(tick(50)))] == [[False], [True]]
 
@@ -364,7 +383,7 @@ def test_eager_lists_are_learned_at_once_and_their_clicks_when_they_come():
     late = desk.step(click("c", 8, "r"), click("b", 8, "r"), click("a", 9), shown("q", 9, "f"))
     listed, corrected = late.shown_lessons
     assert listed.shown.item_S.tolist() == [5]
-    assert corrected.is_presumed
+    assert not corrected.is_presumed
     assert corrected.is_clicked_S.tolist() == [True, True]
     assert corrected.shown.item_S.tolist() == [2, 0]
     assert corrected.shown.position_S.tolist() == [3, 1]
@@ -397,7 +416,10 @@ def test_a_click_that_comes_before_its_list_changes_nothing_in_the_lists_score(c
             batch = batch_of_events(events, seq, watermark)
             watermark, outcomes = batch.watermark_ms, loop.step(batch)
         lists = outcomes.queries.shown
-        return [] if lists is None else histories_of(lists.contexts)
+        if lists is None:
+            return []
+        histories = histories_of(lists.contexts)
+        return [histories[context] for context in lists.context_of_N.tolist()]
 
     undisturbed = contexts_of_list()
     assert [len(history) for history in undisturbed] == [2]

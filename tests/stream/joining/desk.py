@@ -14,7 +14,9 @@ from tests.batches import batch_of_events, queries_of
 from tests.stream_values import make_changes
 
 ROW_OF = {f"i{row}": row for row in range(6)}
-CONFIG = JoinerConfig(attribution_window=10, conversion_window=20, early_wait=3)
+CONFIG = JoinerConfig(
+    attribution_window=10, conversion_window=20, early_wait=3, match_without_request="always"
+)
 GAUGES = ["repeated_requests", "late_impressions", "pending_impressions", "held_clicks"]
 
 

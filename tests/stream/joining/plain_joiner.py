@@ -22,6 +22,7 @@ class Waiting:
     click: Click
     arrival: int
     values: list[float] = field(default_factory=list)
+    converted_at: int | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -96,7 +97,7 @@ class PlainJoiner:
                 self.count("late_impressions")
             elif is_open or (request, "matured") in self.closed:
                 self.count("repeated_requests")
-            elif ts + self.config.attribution_window <= before:
+            elif ts + self.config.attribution_window <= before or self.is_answered(event):
                 self.count("late_impressions")
             else:
                 items = [str(item) for item in event.items]
@@ -109,6 +110,17 @@ class PlainJoiner:
                 continue
             n_refused += 1
         return n_refused
+
+    def is_answered(self, event: Impression) -> bool:
+        """Whether a click of an earlier batch that names no request would be one on this list."""
+        until = int(event.ts) + min(self.config.attribution_window, self.config.conversion_window)
+        return any(
+            waiting.click.request_id is None
+            and waiting.click.user == event.user
+            and waiting.click.item in event.items
+            and int(event.ts) <= int(waiting.click.ts) <= until
+            for waiting in self.remembered
+        )
 
     def take_clicks(self, events: Sequence[Click]) -> list[Click]:
         """The clicks whose turn it is."""
@@ -189,8 +201,12 @@ class PlainJoiner:
 
     def convert(self, event: Conversion) -> None:
         found = self.followed(event)
-        if in_time := self.in_time(found, int(event.ts)):
+        in_time = self.in_time(found, int(event.ts))
+        if in_time and in_time[-1].converted_at == event.ts:
+            self.count("repeated_conversions")
+        elif in_time:
             in_time[-1].values.append(event.value or 0.0)
+            in_time[-1].converted_at = int(event.ts)
             self.count("joined_conversions")
         else:
             self.count("late_conversions" if found else "orphan_conversions")

@@ -34,9 +34,16 @@ def test_a_conversion_joins_the_latest_click_before_it():
 
 def test_several_conversions_of_one_click_add_their_values():
     followups = following((ANN, ITEM, 5, None))
-    for value in (1.5, 0.0, 2.0):
-        followups.convert(pair(ANN, ITEM), 7, None, value)
+    for ts, value in ((7, 1.5), (8, 0.0), (9, 2.0)):
+        followups.convert(pair(ANN, ITEM), ts, None, value)
     assert converted(followups) == [(25, True, 3.5)]
+
+
+def test_a_conversion_that_is_delivered_twice_counts_once():
+    followups = following((ANN, ITEM, 5, None))
+    assert followups.convert(pair(ANN, ITEM), 7, None, 1.5) == "joined"
+    assert followups.convert(pair(ANN, ITEM), 7, None, 1.5) == "repeated"
+    assert converted(followups) == [(25, True, 1.5)]
 
 
 @pytest.mark.parametrize(
