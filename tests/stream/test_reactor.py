@@ -111,7 +111,7 @@ def test_a_record_tells_what_when_and_why():
             "reaction": "boost",
             "action": "begin",
             "rule": "low",
-            "reason": "replay x 2, learning rate x 2",
+            "reason": "replay x 2, learning rate x 1.5",
             "ts": 2 * HOUR_MS,
             "anchor": None,
         }
@@ -176,11 +176,11 @@ def test_a_frozen_champion_is_not_boosted_until_it_learns_again():
         ("boost", "begin", "low"),
     ]
     assert run.orders() == [
-        ("adjust", (2.0, 2.0)),
+        ("adjust", (2.0, 1.5)),
         ("freeze", True),
         ("adjust", (1.0, 1.0)),
         ("freeze", False),
-        ("adjust", (2.0, 2.0)),
+        ("adjust", (2.0, 1.5)),
     ]
 
 
