@@ -27,7 +27,7 @@ from evaluators.vocabulary import (
     metric_ranges,
     nearest_metric,
 )
-from stream.durations import DurationMs, Span, SpanSetting
+from stream.durations import DurationMs, Span, SpanSetting, format_duration_ms
 
 Kind = Literal["below", "above", "drop"]
 Reaction = Literal["none", "boost", "freeze", "rollback"]
@@ -289,12 +289,24 @@ def check_rules(config: AlertsConfig, ks: tuple[int, ...]) -> None:
                 f"it out or watch one of {', '.join(sorted(METRICS_BY_POLICY))}"
             )
         _check_levels(title, rule, ranges[rule.metric])
+        _check_reference(title, rule, config.evaluate_every)
         if rule.react in ("freeze", "rollback") and rule.metric in POLICY_METRICS:
             raise ValueError(
                 f"{title}: react {rule.react} is refused on {rule.metric}: the policy that showed "
                 "the lists earned it, not the champion's weights; write react: boost or none, or "
                 "watch a ranking figure such as recall"
             )
+
+
+def _check_reference(title: str, rule: Rule, every_ms: int) -> None:
+    """A reference without a step in it is never known."""
+    stretch_ms = None if rule.reference is None else rule.reference.time_ms
+    if stretch_ms is not None and stretch_ms < 2 * every_ms:
+        raise ValueError(
+            f"{title}: reference {rule.reference} holds fewer than two steps of evaluate_every "
+            f"{format_duration_ms(every_ms)}; write a longer reference, such as "
+            f"{format_duration_ms(100 * every_ms)}"
+        )
 
 
 def _check_levels(title: str, rule: Rule, metric_range: tuple[float, float]) -> None:

@@ -7,10 +7,20 @@ from evaluators.click_figures import CLICK_METRICS, METRICS_BY_POLICY, SHARE_MET
 from evaluators.ranking import figure_names
 from evaluators.windows import WINDOWS
 
-__all__ = ["METRICS_BY_POLICY", "POLICY_METRICS", "WINDOWS", "metric_ranges", "nearest_metric"]
+__all__ = [
+    "METRICS_BY_POLICY",
+    "MODEL_METRICS",
+    "POLICY_METRICS",
+    "WINDOWS",
+    "metric_ranges",
+    "nearest_metric",
+]
 
 POLICY_METRICS = frozenset(SHARE_METRICS)
 """What was shown earned these: the logging policy's merit or fault, not the champion's."""
+
+MODEL_METRICS = frozenset(CLICK_METRICS) - POLICY_METRICS
+"""These judge the champion's click probabilities: a champion that gives none has none of them."""
 
 _UNBOUNDED = {"log_loss", "normalized_entropy", "calibration_ratio"}
 

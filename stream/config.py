@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from evaluators.alert_rules import AlertsConfig, check_rules
 from evaluators.prequential import EvaluatorConfig
 from evaluators.ranking import RankingConfig
+from evaluators.vocabulary import MODEL_METRICS
 from learners.item_neighbours import ItemNeighboursConfig
 from learners.popularity import PopularityConfig
 from learners.session_neighbours import SessionNeighboursConfig
@@ -66,5 +67,10 @@ class FreshrankConfig(BaseModel):
                 raise ValueError(
                     f"alerts.rules: {rule.name}: react {rule.react} needs a champion with weights, "
                     f"got {self.champion}; set champion: transformer, or react: none or freeze"
+                )
+            if rule.metric in MODEL_METRICS and self.champion != "transformer":
+                raise ValueError(
+                    f"alerts.rules: {rule.name}: {rule.metric} judges click probabilities, and "
+                    f"{self.champion} gives none; set champion: transformer, or watch ctr"
                 )
         return self

@@ -230,3 +230,13 @@ def test_a_policy_is_refused_where_no_figure_is_kept_by_policy():
     assert "recall@20 is not kept by policy, got policy 'main'" in unfit(
         **BELOW | {"policy": "main"}
     )
+
+
+def test_a_reference_without_two_steps_in_it_is_refused():
+    drop = {"name": "d", "kind": "drop", "metric": "ctr", "share": 0.2}
+    for reference in ("1m", "119s"):
+        config = AlertsConfig(rules=[drop | {"reference": reference}])
+        with pytest.raises(ValueError, match="holds fewer than two steps of evaluate_every 1m"):
+            check_rules(config, (20,))
+    for reference in ("2m", "10 events"):
+        check_rules(AlertsConfig(rules=[drop | {"reference": reference}]), (20,))

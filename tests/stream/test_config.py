@@ -82,3 +82,27 @@ def test_a_learner_is_champion_or_shadow_once(shadows):
 def test_an_unknown_learner_is_refused():
     with pytest.raises(ConfigError, match=r"champion: .*'transformer'"):
         read_settings(FreshrankConfig, None, ["champion=oracle"])
+
+
+RULE = {"name": "a", "kind": "below", "metric": "recall@20", "threshold": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("champion", "rule", "told"),
+    [
+        ("item_knn", {"react": "boost"}, "react boost needs a champion with weights, got item_knn"),
+        ("item_knn", {"react": "rollback"}, "react rollback needs a champion with weights"),
+        ("popularity", {"metric": "auc"}, "auc judges click probabilities, and popularity gives"),
+        ("transformer", {"metric": "recal@20"}, "did you mean 'recall@20'"),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_refused(champion, rule, told):
+    values = {"champion": champion, "shadows": [], "alerts": {"rules": [RULE | rule]}}
+    with pytest.raises(ValueError, match=told):
+        FreshrankConfig.model_validate(values)
+
+
+def test_freeze_needs_no_weights():
+    rules = {"rules": [RULE | {"react": "freeze"}]}
+    config = FreshrankConfig(champion="item_knn", shadows=(), alerts=rules)
+    assert config.alerts.rules[0].react == "freeze"

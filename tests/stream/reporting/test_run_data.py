@@ -101,3 +101,34 @@ def test_a_truth_that_tells_nothing_is_told(run):
     assert read_run(run, run / "metrics.jsonl").notes == (
         "metrics.jsonl tells of no drift and no CTR.",
     )
+
+
+def test_the_end_of_a_run_is_its_last_point_even_if_no_record_was_due(run):
+    record = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    counts = {"clicks": record["events"] + 7}
+    summary = {"counts": counts, "watermark_ms": record["watermark_ms"] + 60_000}
+    summary["metrics"] = {"recall@20": {"total": 0.125}}
+    (run / "summary.json").write_text(json.dumps(summary))
+    metrics = read_run(run).metrics
+    assert len(metrics) == 25
+    assert metrics.column(CHAMPION, "recall@20", "total")[-1] == 0.125
+    assert metrics.events_R[-1] == record["events"] + 7
+    (run / "metrics.jsonl").write_text("")
+    assert len(read_run(run).metrics) == 1
+
+
+def test_a_last_record_that_says_the_same_is_not_told_twice(run):
+    record = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    record["counts"] = {"clicks": record["events"]}
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(record) + "\n")
+    (run / "summary.json").write_text(json.dumps(record))
+    assert len(read_run(run).metrics) == 25
+
+
+def test_alerts_that_are_gone_are_missed(run):
+    (run / "alerts.jsonl").unlink()
+    summary = json.loads((run / "summary.json").read_text())
+    summary["alerts"] = {"ctr_drop": {"state": "inactive", "times_fired": 2}}
+    (run / "summary.json").write_text(json.dumps(summary))
+    assert "alerts.jsonl is missing or empty" in read_run(run).notes[0]
