@@ -19,7 +19,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: install  ## simulate a small shop and replay it
+demo: install  ## a simulated shop breaks twice, alerts fire, the loop recovers
 	$(BIN)/freshrank demo
 
 test: check  ## install, then every check and test that CI runs
@@ -48,6 +48,8 @@ acceptance: install  ## every seed of every fault, and the long benchmarks: hour
 benchmarks: install  ## print every figure of benchmarks/RESULTS.md: hours
 	$(BIN)/python -m benchmarks.decode
 	$(BIN)/python -m benchmarks.replay --events 10000
+	$(BIN)/python -m benchmarks.clicks
+	$(BIN)/python -m benchmarks.recovery_from_drift
 	$(BIN)/python -m benchmarks.ml100k --set threads=1
 	$(BIN)/python -m benchmarks.diginetica
 
