@@ -8,7 +8,7 @@ import pytest
 from learners.counting import CountingLearner
 from learners.panel import Panel
 from stream.config import FreshrankConfig
-from stream.events import Click, Event, Item
+from stream.events import Click, Event, Impression, Item
 from stream.pipeline import Pipeline
 from stream.sources.file import FileSource
 from stream.values import DeadLetter, Outcomes, Predictions
@@ -38,10 +38,14 @@ class WatchedPanel:
         self._panel = pipeline.parts.panel
         self._ids = pipeline.parts.tables["catalogue"]
         self.lists: list[dict[str, list[list[str]]]] = []
+        self.probabilities: list[list[float]] = []
 
     def predict(self, queries: object) -> dict[str, Predictions]:
         predictions = self._panel.predict(queries)
         ids = [*self._ids.ids, "-"]
+        for found in predictions.values():
+            if found.click_probability_S is not None:
+                self.probabilities.append(found.click_probability_S.tolist())
         self.lists.append(
             {
                 name: [[ids[row] for row in top] for top in found.top_items_BK.tolist()]
@@ -84,6 +88,32 @@ def test_no_answer_reaches_a_prediction_of_its_batch_or_before(tmp_path, exclude
                 for name in LEARNERS:
                     assert found[batch][name][place] == expected[batch][name][place]
         assert found[batch + 1 :] != expected[batch + 1 :], "the change is learned later"
+
+
+@pytest.mark.parametrize("labels", ["wait", "eager"])
+@pytest.mark.parametrize("overtakes", [False, True])
+def test_no_answer_reaches_the_score_of_its_list(tmp_path, labels, overtakes):
+    """Whichever item is clicked, and even if the click comes batches before its list."""
+    joiner = {"labels": labels, "match_without_request": "never"}
+    config = small_config(batch={"events": BATCH}, joiner=joiner)
+    shown = ("i0", "i1", "i2", "i3")
+    scored = []
+    for clicked in (*shown, "i9"):
+        stream = clicks(160)
+        stream[8] = Impression("flowing", "u2", list(shown), int(stream[8].ts))
+        ts = int(stream[100].ts)
+        answer = Click("u1", clicked, ts + 1, request_id="r")
+        question = Impression("r", "u1", list(shown), ts)
+        first, second = (answer, question) if overtakes else (question, answer)
+        stream[60], stream[100] = first, second
+        with pipeline_in(tmp_path / clicked, config, ListSource(stream, BATCH)) as (pipeline, _):
+            watched = WatchedPanel(pipeline)
+            pipeline.parts = replace(pipeline.parts, panel=watched)  # type: ignore[arg-type]
+            pipeline.run()
+        assert len(watched.probabilities) == 2
+        assert pipeline.metrics()["counts"]["joined_clicks"] == int(clicked in shown)
+        scored.append(watched.probabilities[-1])
+    assert scored == [scored[0]] * len(scored)
 
 
 def _lists(
