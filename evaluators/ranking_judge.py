@@ -57,7 +57,9 @@ class RankingJudge:
         """Judge the clicks of a batch, and move the time."""
         is_sample_B = outcomes.is_sample_B
         rank_LN = self._ranks(outcomes)
-        self._windows.update(rank_LN, outcomes.queries.ts_B[is_sample_B], outcomes.watermark_ms)
+        # A click whose clock is ahead of the stream's time counts as of that time.
+        ts_N = np.minimum(outcomes.queries.ts_B[is_sample_B], outcomes.watermark_ms)
+        self._windows.update(rank_LN, ts_N, outcomes.watermark_ms)
         self._joint.update(rank_LN[0], rank_LN[1:])
         self.n_clicks += len(is_sample_B)
         self._n_samples += rank_LN.shape[1]

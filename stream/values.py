@@ -103,8 +103,8 @@ class Batch:
 
     `seq` counts batches from 0 without gaps. `n_records` counts good and bad records. `others`
     holds every event that is neither click nor impression, ordered like the clicks.
-    `watermark_ms` is the largest event time accepted so far. `end` is the first record not in the
-    batch, however far the reader has fetched.
+    `watermark_ms` is the event time so far: it never goes back, and events may be ahead of it.
+    `end` is the first record not in the batch, however far the reader has fetched.
     """
 
     seq: int

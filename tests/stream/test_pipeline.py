@@ -11,6 +11,7 @@ from stream.config import FreshrankConfig
 from stream.events import Click, Event, Impression, Item
 from stream.pipeline import Pipeline
 from stream.sources.file import FileSource
+from stream.sources.shop import DAY_MS
 from stream.values import DeadLetter, Outcomes, Predictions
 from tests.conformance.stateful_contract import assert_same_bits
 from tests.fakes import CRASH, CrashError, ListSource
@@ -114,6 +115,23 @@ def test_no_answer_reaches_the_score_of_its_list(tmp_path, labels, overtakes):
         assert pipeline.metrics()["counts"]["joined_clicks"] == int(clicked in shown)
         scored.append(watched.probabilities[-1])
     assert scored == [scored[0]] * len(scored)
+
+
+def test_one_clock_that_runs_ahead_moves_no_list(tmp_path):
+    """A month ahead it would mature all that wait, and refuse all that come for a month."""
+    config = small_config(champion="counting", shadows=[])
+    lines = write_shop(tmp_path / "events.jsonl", 600).read_bytes().splitlines(keepends=True)
+    ahead = b'{"type":"click","user":"u","item":"item-1","ts":%d}\n' % (
+        1_704_067_200_000 + 30 * DAY_MS
+    )
+    counts = []
+    for name, held in (("without", lines), ("with", [*lines[:500], ahead, *lines[500:]])):
+        (tmp_path / f"{name}.jsonl").write_bytes(b"".join(held))
+        source = FileSource(config.source, [str(tmp_path / f"{name}.jsonl")], config.batch)
+        counts.append(run_in(tmp_path / f"run-{name}", config, source).metrics()["counts"])
+    assert counts[1]["late_impressions"] == counts[0]["late_impressions"]
+    assert abs(counts[1]["matured"] - counts[0]["matured"]) <= 2
+    assert abs(counts[1]["joined_clicks"] - counts[0]["joined_clicks"]) <= 2
 
 
 def _lists(

@@ -53,11 +53,20 @@ def test_nothing_is_read_past_the_limit():
 def test_a_batch_holds_what_came():
     letter = DeadLetter("f:2", "broken", b"{")
     batch = batch_of([Click("u", "late", 9), letter, User("u", 7), Click("v", "early", 8)])
-    assert (batch.seq, batch.n_records, batch.watermark_ms) == (3, 4, 9)
+    assert (batch.seq, batch.n_records, batch.watermark_ms) == (3, 4, 8)
     assert batch.clicks.item_B == ["early", "late"]
     assert batch.others == (User("u", 7),)
     assert batch.dead_letters == (letter,)
     assert batch.end == {"f": {"offset": 9}}
+
+
+@pytest.mark.parametrize(
+    ("times", "reached"),
+    [([7], 7), ([3, 7], 3), ([3, 7, 7], 7), ([*range(40), 900], 39), ([*range(60), 900, 901], 59)],
+)
+def test_time_is_what_more_than_one_clock_has_reached(times, reached):
+    batch = batch_of([Click("u", f"i{n}", ts) for n, ts in enumerate(times)])
+    assert batch.watermark_ms == reached
 
 
 def test_a_watermark_never_goes_back():
@@ -68,7 +77,7 @@ def test_a_watermark_never_goes_back():
 def test_an_event_from_the_far_future_is_buried_and_moves_no_watermark():
     letter = DeadLetter("f:1", "broken", b"{")
     batch = batch_of([letter, Click("u", "i", 1), Click("u", "i", 9_000), Click("u", "j", 2)])
-    assert batch.watermark_ms == 2
+    assert batch.watermark_ms == 1
     assert batch.clicks.item_B == ["i", "j"]
     reason = "far future: ts 9000 is more than 1s ahead of the stream"
     assert batch.dead_letters == (letter, DeadLetter("f:3", reason, b"raw 2"))
