@@ -79,7 +79,7 @@ def demo(
 ) -> None:
     """Simulate a small shop, learn from its clicks, and show what came of it.
 
-    It takes some minutes and needs nothing. On the sixth of its fourteen days a bug turns the
+    It takes a minute or two and needs nothing. On the sixth of its fourteen days a bug turns the
     shop's ranking around, on the tenth half of its items give way to new ones; the learners are
     not told. Alerts fire, the loop reacts, and a report shows how it went.
     """
