@@ -40,16 +40,9 @@ def ranking_table(summary: Record, champion: str) -> Table | None:
         return None
     k = max(ks)
     samples = metrics[f"recall@{k}"]["samples"]
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        title=f"Top {k}, each click judged before it is learned",
-        title_justify="left",
-        title_style="bold",
-        caption=_caption(samples, k) if summary["shadows"] else None,
-        caption_justify="left",
+    table = _headed(
+        f"Top {k}, each click judged before it is learned",
+        _caption(samples, k) if summary["shadows"] else None,
     )
     table.add_column("learner", no_wrap=True)
     for figure in FIGURES:
@@ -67,17 +60,10 @@ def clicks_table(summary: Record) -> Table | None:
     """What was shown and clicked, overall and by policy; None where no list has matured."""
     if "ctr" not in summary["metrics"]:
         return None
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        title="Clicks on what was shown, since start",
-        title_justify="left",
-        title_style="bold",
-        caption="CTR with its 95 % interval; ratio: clicks predicted for each click; "
+    table = _headed(
+        "Clicks on what was shown, since start",
+        "CTR with its 95 % interval; ratio: clicks predicted for each click; "
         "NE: normalised entropy.",
-        caption_justify="left",
     )
     table.add_column("policy", no_wrap=True)
     for heading in ("shown", "CTR", "", *CLICK_FIGURES.values()):
@@ -100,15 +86,7 @@ def alerts_table(summary: Record) -> Table | None:
     """What each alert rule came to; None where there are no rules."""
     if not summary["alerts"]:
         return None
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-        title="Alerts, by event time",
-        title_justify="left",
-        title_style="bold",
-    )
+    table = _headed("Alerts, by event time")
     table.add_column("rule", no_wrap=True)
     table.add_column("now", no_wrap=True)
     table.add_column("fired", justify="right")
@@ -120,7 +98,6 @@ def alerts_table(summary: Record) -> Table | None:
             "never judged: the figure had no sample, or fewer than min_samples, at every step, or "
             "the reference was never complete."
         )
-        table.caption_justify = "left"
     for name, alert in summary["alerts"].items():
         table.add_row(
             _plain(name),
@@ -197,6 +174,20 @@ def size_text(n_bytes: int) -> str:
     while size >= 999.95 and units:
         size, unit = size / 1000, units.pop(0)
     return f"{size:.1f} {unit}"
+
+
+def _headed(title: str, caption: str | None = None) -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption=caption,
+        caption_justify="left",
+    )
 
 
 def _caption(samples: dict[str, Any], k: int) -> str:
