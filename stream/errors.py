@@ -5,6 +5,9 @@ FreshrankError
     ConfigError          the configuration cannot be used: refuses to start
   SourceError            the source cannot go on
     NoUsableEventError   every record that came was bad
+    GapError             records that were not read yet are gone
+  KafkaError             Kafka cannot be used with these settings
+  JournalError           what the wall clock decided cannot be written down or read
   SinkError              an output cannot be written
   CheckpointError        refuses to resume; an older checkpoint stays untouched
 
@@ -35,6 +38,18 @@ class SourceError(FreshrankError):
 
 class NoUsableEventError(SourceError):
     """Records came, and not one of them was an event."""
+
+
+class GapError(SourceError):
+    """Records that were not read yet are gone."""
+
+
+class KafkaError(FreshrankError):
+    """Kafka cannot be used with these settings; the message names the one at fault."""
+
+
+class JournalError(FreshrankError):
+    """What the wall clock decided cannot be written down, or cannot be read again."""
 
 
 class SinkError(FreshrankError):

@@ -31,15 +31,16 @@ class Stateful(Protocol):
 class Source(Protocol):
     """Events in order.
 
-    A file is cut into batches by count alone; a live source also yields empty batches, so that
-    time passes. `batches(position)` goes on exactly where a batch with that `end` stopped, with
-    `next_seq` as the number of its first batch and `watermark_ms` as the time so far.
-    `acknowledge` is advisory: nothing durable may depend on it.
+    A file is cut into batches by count alone. A live source also hands out empty batches, where
+    time passed without a record, and None now and then while there is nothing to say, so that
+    whoever reads it can look after other things. `batches(position)` goes on exactly where a
+    batch with that `end` stopped, with `next_seq` as the number of its first batch and
+    `watermark_ms` as the time so far. `acknowledge` is advisory: nothing durable may depend on it.
     """
 
     def batches(
         self, start: Position | None, next_seq: int = 0, watermark_ms: int = 0
-    ) -> Iterator[Batch]: ...
+    ) -> Iterator[Batch | None]: ...
 
     def acknowledge(self, end: Position) -> None: ...
 
@@ -86,7 +87,7 @@ class Sink(Protocol):
     """Where records go.
 
     A record is keyed by its `seq` and `name`: written again after a resume, it changes nothing.
-    After `flush` returns, what was written is on disk. `close` may never run.
+    After `flush` returns, what was written is on disk, or in `state_dict`. `close` may never run.
     """
 
     def write(self, record: Record) -> None: ...

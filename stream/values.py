@@ -37,11 +37,16 @@ Record = dict[str, Any]
 """One JSON object on its way to a sink; `seq` and `name` key it."""
 
 
+Command = Mapping[str, Any]
+"""An operator's order as plain JSON: `{"alerts": ...}` puts other alert rules in force."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that could not be used.
 
-    `origin` is `file:line` or `topic[partition]@offset`; `raw` is cut to a stated length.
+    `origin` is `file:line` or `topic[partition]@offset`. `raw` is what came, as far as its source
+    holds it: of a line of a file the beginning, of a Kafka record all of it.
     """
 
     origin: str
@@ -105,6 +110,10 @@ class Batch:
     holds every event that is neither click nor impression, ordered like the clicks.
     `watermark_ms` is the event time so far: it never goes back, and events may be ahead of it.
     `end` is the first record not in the batch, however far the reader has fetched.
+
+    What the wall clock decided of a live stream is in the batch too, so that a repeated batch is
+    an equal one: `is_backlog` says that much more was waiting to be read, `commands` what an
+    operator wants done after the batch.
     """
 
     seq: int
@@ -115,6 +124,8 @@ class Batch:
     watermark_ms: int
     end: Position
     impressions: Impressions = field(default_factory=no_impressions)
+    is_backlog: bool = False
+    commands: tuple[Command, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +335,7 @@ class Moment:
 
     `n_events` counts the events taken in since the stream began. `anchor` names the last anchor
     taken, None before the first; from there up to `end` is what reproduces this moment.
+    `is_backlog` says that the stream is behind: much more was waiting to be read.
     """
 
     seq: int
@@ -331,6 +343,7 @@ class Moment:
     n_events: int
     end: Position
     anchor: str | None = None
+    is_backlog: bool = False
 
 
 AlertState = Literal["inactive", "pending", "firing", "resolved"]
@@ -349,3 +362,20 @@ class Notice:
     ts_ms: int
     since_ms: int
     record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that whoever runs the daemon should know, by the wall clock.
+
+    Incidents stand apart from the reproducible record: they appear in no metric and cause no
+    reaction. `kind` is what happened (`gap`, `silent`, `lagging`, `stuck`, ...), `name` the rule
+    or the thing it happened to; `is_resolved` says that it is over. `details` is plain JSON.
+    """
+
+    kind: str
+    name: str
+    text: str
+    severity: str = "warning"
+    is_resolved: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,227 @@
+"""What the wall clock decided of a live stream, written down before anyone acts on it.
+
+    journal/
+      000000000000.jsonl      one entry a line: CRC-32 of the entry, a space, the entry as JSON
+      000000018231.jsonl      named by the first batch in it
+
+Where a batch of a live stream ends, and when a silent partition is no longer waited for, depends
+on the clock and the network, and would come out otherwise a second time. An entry is with the
+system before its batch is predicted, and so survives a killed process; it is on disk before
+anything that the batch led to leaves the machine, and so survives a power cut. A resumed run
+repeats the entries after its checkpoint.
+"""
+
+import contextlib
+import os
+import re
+import threading
+import zlib
+from collections.abc import Iterator
+from io import FileIO
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+
+from stream.durable import sync_folder
+from stream.errors import JournalError
+from stream.values import Command
+
+_NAME = re.compile(r"(\d{12,})\.jsonl")
+_SEGMENT_BYTES = 4 << 20
+
+
+class Range(msgspec.Struct, frozen=True, array_like=True):
+    """The records `start` up to `stop` of a partition, and where they leave it.
+
+    `ts_ms` is the partition's own event time after them.
+    """
+
+    topic_id: str
+    start: int
+    stop: int
+    ts_ms: int
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What makes up one batch: `ranges` by partition, such as `clicks/0`; those that moved."""
+
+    seq: int
+    ranges: dict[str, Range]
+    watermark_ms: int
+    is_backlog: bool = False
+    commands: tuple[Command, ...] = ()
+
+
+class Journal:
+    """The entries of one run, in segments of some megabytes.
+
+    `append` belongs to one thread; `sync` and `prune` may be called from others. What lies in the
+    folder when it is opened is kept: the entries are numbered on from the last one.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is missing.
+    segment_bytes : int
+        How long a segment grows before the next one begins.
+
+    Raises
+    ------
+    JournalError
+        From every method: if the folder cannot be used, or an entry amid the journal is damaged.
+        The last entry of all may be torn by a crash: nobody has acted on it, and it is cut off.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> journal = Journal(Path(tempfile.mkdtemp()))
+    >>> journal.append(Entry(0, {"clicks/0": Range("9f", 0, 256, 1_700_000_000_000)}, 1_700_000))
+    >>> journal.append(Entry(1, {}, 1_700_500, commands=({"alerts": {}},)))
+    >>> [entry.seq for entry in journal.entries(from_seq=1)]
+    [1]
+    >>> journal.close()
+    """
+
+    def __init__(self, folder: Path, segment_bytes: int = _SEGMENT_BYTES) -> None:
+        self._folder = folder
+        self._segment_bytes = segment_bytes
+        self._encoder = msgspec.json.Encoder()
+        self._lock = threading.Lock()  # over the open segment: synced by one, replaced by another
+        self._file: FileIO | None = None
+        self._n_bytes = 0
+        self._is_synced = True
+        with self._explained("cannot be opened"):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._next_seq = self._go_on()
+
+    @property
+    def next_seq(self) -> int | None:
+        """The number of the entry to come; None while there is none at all."""
+        return self._next_seq
+
+    def append(self, entry: Entry) -> None:
+        """Hand an entry to the system; the process may be killed from here on."""
+        if self._next_seq is not None and entry.seq != self._next_seq:
+            raise JournalError(
+                f"{self._folder}: entry {entry.seq} does not follow {self._next_seq - 1}; "
+                "the journal belongs to another run, or to another state of this one"
+            )
+        text = self._encoder.encode(entry)
+        line = b"%08x %s\n" % (zlib.crc32(text), text)
+        with self._lock, self._explained("cannot be written"):
+            file = self._segment(entry.seq)
+            if file.write(line) != len(line):
+                raise OSError(None, "the disk took a part of an entry only")
+            self._n_bytes += len(line)
+            self._is_synced = False
+        self._next_seq = entry.seq + 1
+
+    def sync(self) -> None:
+        """Return when every entry so far is on disk."""
+        with self._lock, self._explained("cannot be written to disk"):
+            if self._file is not None and not self._is_synced:
+                os.fsync(self._file)
+                self._is_synced = True
+
+    def entries(self, from_seq: int) -> Iterator[Entry]:
+        """The entries from this one on, in order, as they are when the reading begins."""
+        segments = self._segments()
+        for number, (first_seq, path) in enumerate(segments):
+            is_last = number == len(segments) - 1
+            if not is_last and segments[number + 1][0] <= from_seq:
+                continue
+            with self._explained("cannot be read"):
+                entries, _ = _read(path, is_last)
+            if entries and entries[0].seq != first_seq:
+                raise JournalError(f"{path}: begins with entry {entries[0].seq}; {_ADVICE}")
+            yield from (entry for entry in entries if entry.seq >= from_seq)
+
+    def prune(self, first_needed_seq: int) -> None:
+        """Drop the segments that hold nothing from this entry on."""
+        segments = self._segments()
+        with self._explained("cannot be pruned"):
+            for (_, path), (following, _) in pairwise(segments):
+                if following <= first_needed_seq:
+                    path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Write what is not on disk yet, and let go of the files."""
+        self.sync()
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _segments(self) -> list[tuple[int, Path]]:
+        found = [(_NAME.fullmatch(path.name), path) for path in self._folder.iterdir()]
+        return sorted((int(match[1]), path) for match, path in found if match)
+
+    def _go_on(self) -> int | None:
+        """Cut off a torn last entry; the number of the entry to come."""
+        segments = self._segments()
+        if not segments:
+            return None
+        first_seq, path = segments[-1]
+        entries, n_bytes = _read(path, is_last=True)
+        with path.open("r+b") as file:
+            file.truncate(n_bytes)
+            os.fsync(file)
+        return entries[-1].seq + 1 if entries else first_seq
+
+    def _segment(self, seq: int) -> FileIO:
+        """The segment that takes the next entry."""
+        if self._file is not None and self._n_bytes < self._segment_bytes:
+            return self._file
+        if self._file is not None:
+            os.fsync(self._file)
+            self._file.close()
+            path = self._folder / f"{seq:012d}.jsonl"
+        else:
+            segments = self._segments()
+            path = segments[-1][1] if segments else self._folder / f"{seq:012d}.jsonl"
+        self._file = FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), "a")
+        self._n_bytes = path.stat().st_size
+        sync_folder(self._folder)
+        return self._file
+
+    @contextlib.contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as err:
+            raise JournalError(
+                f"{self._folder} {what}: {err.strerror or err}; nothing is lost: make room or give "
+                "access, and start again"
+            ) from err
+
+
+_ADVICE = (
+    "an older checkpoint cannot be gone on from without it: put the file back, or start in "
+    "another folder"
+)
+
+
+def _read(path: Path, is_last: bool) -> tuple[list[Entry], int]:
+    """The entries of a segment and the bytes they take; a torn end is left out of the last one."""
+    data = path.read_bytes()
+    entries: list[Entry] = []
+    n_bytes = 0
+    for number, line in enumerate(data.splitlines(keepends=True), 1):
+        entry = _entry(line)
+        if entry is not None and entries and entry.seq != entries[-1].seq + 1:
+            entry = None
+        if entry is None:
+            if is_last and n_bytes + len(line) == len(data):
+                break
+            raise JournalError(f"{path}:{number}: is damaged; {_ADVICE}")
+        entries.append(entry)
+        n_bytes += len(line)
+    return entries, n_bytes
+
+
+def _entry(line: bytes) -> Entry | None:
+    checksum, _, text = line.removesuffix(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
+        return None
+    return msgspec.json.decode(text, type=Entry)
