@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 # Threads that wait do not spin: the machine may be shared.
 export OMP_WAIT_POLICY ?= PASSIVE
 
+KAFKA_JARS := build/kafka/lib
+
 .PHONY: help install demo test check format lint types layers unit acceptance benchmarks clean
+.PHONY: kafka kafka-jars kafka-for-tests
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 install: $(VENV)/.installed  ## make .venv with pinned versions
 
@@ -21,6 +24,25 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install  ## a simulated shop breaks twice, alerts fire, the loop recovers
 	$(BIN)/freshrank demo
+
+kafka: kafka-jars  ## Kafka at 127.0.0.1:9092 with a topic events, until Ctrl-C
+	@exec $(PYTHON) deploy/kafka/local_kafka.py --port 9092 --topic events:4
+
+kafka-jars: $(KAFKA_JARS)/.fetched  ## the jars of Kafka, through Maven
+
+$(KAFKA_JARS)/.fetched: deploy/kafka/pom.xml
+	@command -v mvn >/dev/null || { echo 'Maven fetches the jars of Kafka, and is not here: apt-get install maven,' \
+	  'or run deploy/kafka/compose.yaml with Docker.' >&2; exit 1; }
+	rm -rf build/kafka/fetched
+	mvn -q -B -f deploy/kafka/pom.xml dependency:copy-dependencies \
+	  '-DoutputDirectory=$(CURDIR)/build/kafka/fetched'
+	rm -rf $(KAFKA_JARS)
+	mv build/kafka/fetched $(KAFKA_JARS)
+	touch $@
+
+# Without them the tests that need a broker are skipped, and say so; where CI is set they fail.
+kafka-for-tests:
+	@$(MAKE) --no-print-directory kafka-jars || echo 'The tests that need Kafka go without.'
 
 test: check  ## install, then every check and test that CI runs
 
@@ -38,10 +60,10 @@ types: install
 layers: install  ## does every import go the allowed way?
 	$(BIN)/lint-imports
 
-unit: install  ## unit, conformance, integration tests and doctests
+unit: install kafka-for-tests  ## unit, conformance, integration tests and doctests
 	$(BIN)/pytest -m "not acceptance"
 
-acceptance: install  ## every seed of every fault, and the long benchmarks: hours
+acceptance: install kafka-for-tests  ## every seed of every fault, and the long benchmarks: hours
 	$(BIN)/pytest -m acceptance
 	$(MAKE) benchmarks
 
@@ -53,5 +75,5 @@ benchmarks: install  ## print every figure of benchmarks/RESULTS.md: hours
 	$(BIN)/python -m benchmarks.ml100k --set threads=1
 	$(BIN)/python -m benchmarks.diginetica
 
-clean:  ## remove the environment and the demo
-	rm -rf $(VENV) demo
+clean:  ## remove the environment, the demo and the local Kafka
+	rm -rf $(VENV) demo build/kafka

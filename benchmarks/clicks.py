@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from stream.config import FreshrankConfig
-from stream.replay import Replay, resolved, run_replay
+from stream.replay import Replay, run_replay
+from stream.run_folder import resolved
 from stream.settings import read_settings
 from stream.sources.file import FileSource
 from stream.sources.shop import Shop

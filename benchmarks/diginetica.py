@@ -26,7 +26,7 @@ from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
 from stream.importers.registry import import_events
 from stream.pipeline import Pipeline
-from stream.replay import resolved
+from stream.run_folder import resolved
 from stream.settings import read_settings
 from stream.sources.file import FileSource
 from stream.values import Batch, Contexts, Int32s, Position, Queries

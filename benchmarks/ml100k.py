@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchmarks.datasets import event_file
 from stream.config import FreshrankConfig
-from stream.replay import Replay, resolved, run_replay
+from stream.replay import Replay, run_replay
+from stream.run_folder import resolved
 from stream.settings import read_settings
 from stream.sources.file import FileSource
 

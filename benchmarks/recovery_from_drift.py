@@ -19,7 +19,8 @@ from itertools import product
 from pathlib import Path
 
 from stream.config import FreshrankConfig
-from stream.replay import Replay, resolved, run_replay
+from stream.replay import Replay, run_replay
+from stream.run_folder import resolved
 from stream.settings import read_settings
 from stream.sources.file import FileSource
 from stream.sources.simulator import SimulatorConfig, write_simulation

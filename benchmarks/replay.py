@@ -33,7 +33,7 @@ from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
 from stream.pipeline import Pipeline
-from stream.replay import resolved
+from stream.run_folder import resolved
 from stream.settings import read_settings
 from stream.sources.file import FileSource
 from stream.values import Changes, Contexts, Outcomes, Predictions, Queries

@@ -1,24 +1,16 @@
-"""Alerts: rules that watch figures, and the life cycle each of them runs through.
-
-The life cycle is that of Prometheus' alerting rules [1]_: inactive, pending while the condition
-must last, firing, and resolved, which is inactive again. Rules step on a grid of event time.
-
-References
-----------
-.. [1] Prometheus, rules/alerting.go, `AlertingRule.Eval`.
-"""
+"""Alerts: rules that watch figures on a grid of event time, and may change on the way."""
 
 import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from evaluators.alert_cycle import LifeCycle, Place
 from evaluators.alert_rules import AlertsConfig, Rule
 from evaluators.reference import Reference
-from stream.durations import Span
 from stream.errors import CheckpointError
 from stream.values import AlertState, Moment, Notice, Reading, Record, State
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 
 class Readings(Protocol):
@@ -42,7 +34,7 @@ class Alerts:
     Parameters
     ----------
     config : AlertsConfig
-        The rules and their grid.
+        The rules and their grid, until others are put in force.
 
     Examples
     --------
@@ -59,17 +51,21 @@ class Alerts:
     """
 
     def __init__(self, config: AlertsConfig) -> None:
-        self._every_ms = config.evaluate_every
+        self._config = config
         self._watches = [_Watch(rule) for rule in config.rules]
-        self._settings = [rule.model_dump(mode="json") for rule in config.rules]
         self._ts_ms: int | None = None
+
+    @property
+    def config(self) -> AlertsConfig:
+        """The settings in force."""
+        return self._config
 
     def step(self, readings: Readings, moment: Moment) -> list[Notice]:
         """Step all rules if the watermark passed the grid; the changes, in the order of rules."""
         if not moment.watermark_ms:  # nothing has told the time yet
             return []
         before_ms = self._ts_ms
-        ts_ms = moment.watermark_ms // self._every_ms * self._every_ms
+        ts_ms = moment.watermark_ms // self._config.evaluate_every * self._config.evaluate_every
         if before_ms is not None and ts_ms <= before_ms:
             return []
         self._ts_ms = ts_ms
@@ -78,22 +74,56 @@ class Alerts:
         notices = (watch.step(readings, moment, ts_ms) for watch in self._watches)
         return [notice for notice in notices if notice is not None]
 
+    def reload(self, config: AlertsConfig, moment: Moment) -> list[Notice]:
+        """Put other rules in force; what is told of those that are withdrawn, in their order.
+
+        A rule whose settings are all equal goes on as if nothing had happened. A new or changed
+        one starts afresh. One that is gone or changed, and was pending or fired, is told once: as
+        inactive or resolved at the last step, with `withdrawn` in its record and no figures.
+
+        Steps stay in order and none is repeated: on a coarser grid the next one may be further
+        away, on a finer one it is at the last multiple that the watermark has passed by then.
+
+        Parameters
+        ----------
+        config : AlertsConfig
+            The settings, of which everything is taken over.
+        moment : Moment
+            Where the stream stands; the batch's own step comes first.
+
+        Returns
+        -------
+        list of Notice
+            At most one for each rule that was in force.
+        """
+        kept = {watch.rule.name: watch for watch in self._watches if watch.rule in config.rules}
+        withdrawn = (
+            watch.withdraw(moment, self._ts_ms or 0)
+            for watch in self._watches
+            if watch.rule.name not in kept
+        )
+        notices = [notice for notice in withdrawn if notice is not None]
+        self._config = config
+        self._watches = [kept.get(rule.name) or _Watch(rule) for rule in config.rules]
+        return notices
+
     @property
     def firing(self) -> list[str]:
         """Names of the rules that fire, in their order."""
         return [watch.rule.name for watch in self._watches if watch.cycle.state == "firing"]
 
     def states(self) -> dict[str, Record]:
-        """How each rule stands, by name, and how often and how long it fired since start.
+        """How each rule in force stands, by name, and how often and how long it fired.
 
-        `firing_ms` is event time and counts a rule that fires up to the last step.
+        Counted from the start, or from when the rule was put in force as it is. `firing_ms` is
+        event time and counts a rule that fires up to the last step.
         """
         return {watch.rule.name: watch.summary(self._ts_ms or 0) for watch in self._watches}
 
     def state_dict(self) -> State:
         return {
             "schema_version": _SCHEMA_VERSION,
-            "settings": self._settings,
+            "settings": self._config.model_dump(mode="json"),
             "ts_ms": self._ts_ms,
             "rules": {watch.rule.name: watch.state_dict() for watch in self._watches},
         }
@@ -104,25 +134,12 @@ class Alerts:
                 f"alerts: the checkpoint's state has version {state['schema_version']}, expected "
                 f"{_SCHEMA_VERSION}; resume with the release that wrote it"
             )
-        # A state reached under other rules means something else and must not be gone on with.
-        if state["settings"] != self._settings:
-            names = [rule["name"] for rule in state["settings"]]
-            raise CheckpointError(
-                f"alerts: the checkpoint was made with other rules than the configuration has "
-                f"(its own: {', '.join(names) or 'none'}); set them back or start from an empty "
-                "checkpoint.dir"
-            )
+        # A state means something under its own rules alone: they come back with it.
+        self._config = AlertsConfig.model_validate(state["settings"])
+        self._watches = [_Watch(rule) for rule in self._config.rules]
         self._ts_ms = state["ts_ms"]
         for watch in self._watches:
             watch.load_state_dict(state["rules"][watch.rule.name])
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A step: its event time, and the events taken in by then."""
-
-    ts_ms: int
-    n_events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +156,7 @@ class _Watch:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
-        self.cycle = _LifeCycle(rule)
+        self.cycle = LifeCycle(rule.for_, rule.keep_firing_for)
         self._reference = Reference(rule.reference) if rule.reference is not None else None
         self._is_renewed = False
         self._n_judged = self._n_held = 0
@@ -150,7 +167,7 @@ class _Watch:
         return self.cycle.summary(now_ms) | steps
 
     def step(self, readings: Readings, moment: Moment, ts_ms: int) -> Notice | None:
-        rule, place = self.rule, _Place(ts_ms, moment.n_events)
+        rule, place = self.rule, Place(ts_ms, moment.n_events)
         self._n_held += 1
         reading = readings.reading(rule.metric, rule.over, rule.policy)
         if reading is None or not math.isfinite(reading.value):
@@ -171,6 +188,14 @@ class _Watch:
             self._is_renewed = False
         return Notice(rule.name, state, ts_ms, record["since"], record)
 
+    def withdraw(self, moment: Moment, ts_ms: int) -> Notice | None:
+        """What is told of a rule that is no longer in force; None of one that is inactive."""
+        if self.cycle.state == "inactive":
+            return None
+        state: AlertState = "resolved" if self.cycle.state == "firing" else "inactive"
+        record = self._record(state, moment, ts_ms) | _NOT_JUDGED | {"withdrawn": True}
+        return Notice(self.rule.name, state, ts_ms, record["since"], record)
+
     def state_dict(self) -> State:
         return {
             "cycle": self.cycle.state_dict(),
@@ -186,7 +211,7 @@ class _Watch:
         self._is_renewed = state["is_renewed"]
         self._n_judged, self._n_held = state["steps"]
 
-    def _levels(self, place: _Place) -> _Levels | None:
+    def _levels(self, place: Place) -> _Levels | None:
         """What holds at this step; None for a drop whose reference is not known yet."""
         rule = self.rule
         if self._reference is None or rule.reference is None or rule.share is None:
@@ -207,7 +232,7 @@ class _Watch:
         level = levels.clear if self.cycle.state == "firing" else levels.threshold
         return value > level if self.rule.kind == "above" else value < level
 
-    def _follow(self, place: _Place, value: float, levels: _Levels | None) -> None:
+    def _follow(self, place: Place, value: float, levels: _Levels | None) -> None:
         """Let the reference take in what was read, or stand still."""
         if self._reference is None or self.rule.reference is None:
             return
@@ -233,11 +258,15 @@ class _Watch:
             "since": self.cycle.episode_ms,
             "renewed": self._is_renewed,
             "events": moment.n_events,
+            "catching_up": moment.is_backlog,
             "description": rule.description,
             "react": rule.react,
             "anchor": moment.anchor,
             "end": {file: dict(cursor) for file, cursor in moment.end.items()},
         }
+
+
+_NOT_JUDGED: Record = dict.fromkeys(("value", "threshold", "clear", "reference", "samples"))
 
 
 def _judged(reading: Reading, levels: _Levels) -> Record:
@@ -248,106 +277,3 @@ def _judged(reading: Reading, levels: _Levels) -> Record:
         "reference": levels.reference,
         "samples": float(reading.samples),
     }
-
-
-class _LifeCycle:
-    """inactive -> pending -> firing -> inactive, told as resolved; pending may fall back."""
-
-    def __init__(self, rule: Rule) -> None:
-        self._for = rule.for_
-        self._keep = rule.keep_firing_for
-        self.state: AlertState = "inactive"
-        # Of the present episode: where the condition became true, where the rule fired, and
-        # where the condition became false while it fires.
-        self.since: _Place | None = None
-        self.fired: _Place | None = None
-        self._false_since: _Place | None = None
-        # Of the last episode, and of all of them.
-        self.episode_ms = 0
-        self._times_fired = 0
-        self._first_firing_ms: int | None = None
-        self._last_firing_ms: int | None = None
-        self._last_resolved_ms: int | None = None
-        self._firing_ms = 0
-
-    def step(self, is_true: bool, place: _Place) -> AlertState | None:
-        """Move on; the state reached if it is another than before."""
-        before = self.state
-        if is_true:
-            self._false_since = None
-            if self.since is None:
-                self.since, self.episode_ms, self.state = place, place.ts_ms, "pending"
-            if self.fired is None and _has_passed(self._for, self.since, place):
-                self._fire(place)
-        elif self.fired is not None:
-            self._false_since = self._false_since or place
-            if _has_passed(self._keep, self._false_since, place):
-                self._resolve(self.fired, place)
-                return "resolved"
-        elif self.since is not None:
-            self.since, self.state = None, "inactive"
-        return self.state if self.state != before else None
-
-    def summary(self, now_ms: int) -> Record:
-        """How it stands, and what it went through since start."""
-        ongoing_ms = 0 if self.fired is None else now_ms - self.fired.ts_ms
-        return {
-            "state": self.state,
-            "times_fired": self._times_fired,
-            "first_firing_ts": self._first_firing_ms,
-            "last_firing_ts": self._last_firing_ms,
-            "last_resolved_ts": self._last_resolved_ms,
-            "firing_ms": self._firing_ms + ongoing_ms,
-        }
-
-    def state_dict(self) -> State:
-        return {
-            "state": self.state,
-            "since": _stored(self.since),
-            "fired": _stored(self.fired),
-            "false_since": _stored(self._false_since),
-            "episode_ms": self.episode_ms,
-            "times_fired": self._times_fired,
-            "first_firing_ms": self._first_firing_ms,
-            "last_firing_ms": self._last_firing_ms,
-            "last_resolved_ms": self._last_resolved_ms,
-            "firing_ms": self._firing_ms,
-        }
-
-    def load_state_dict(self, state: State) -> None:
-        self.state = state["state"]
-        self.since = _restored(state["since"])
-        self.fired = _restored(state["fired"])
-        self._false_since = _restored(state["false_since"])
-        self.episode_ms = state["episode_ms"]
-        self._times_fired = state["times_fired"]
-        self._first_firing_ms = state["first_firing_ms"]
-        self._last_firing_ms = state["last_firing_ms"]
-        self._last_resolved_ms = state["last_resolved_ms"]
-        self._firing_ms = state["firing_ms"]
-
-    def _fire(self, place: _Place) -> None:
-        self.fired, self.state = place, "firing"
-        self._times_fired += 1
-        self._last_firing_ms = place.ts_ms
-        if self._first_firing_ms is None:
-            self._first_firing_ms = place.ts_ms
-
-    def _resolve(self, fired: _Place, place: _Place) -> None:
-        self._firing_ms += place.ts_ms - fired.ts_ms
-        self._last_resolved_ms = place.ts_ms
-        self.since = self.fired = self._false_since = None
-        self.state = "inactive"
-
-
-def _has_passed(span: Span, since: _Place, now: _Place) -> bool:
-    passed = span.along(now.ts_ms, now.n_events) - span.along(since.ts_ms, since.n_events)
-    return passed >= span.size
-
-
-def _stored(place: _Place | None) -> list[int] | None:
-    return None if place is None else [place.ts_ms, place.n_events]
-
-
-def _restored(place: list[int] | None) -> _Place | None:
-    return None if place is None else _Place(*place)

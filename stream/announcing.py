@@ -33,18 +33,12 @@ def notice_text(record: Record) -> str:
     ...     "metric": "ctr", "over": "events", "policy": "main", "threshold": 0.04,
     ...     "samples": 90.0, "severity": "warning", "ts": 5, "since": 5})
     'alert ctr_drop is resolved: ctr of main over events is 0.05'
+    >>> notice_text({"rule": "recall_low", "state": "resolved", "withdrawn": True})
+    'alert recall_low is resolved: its rule was withdrawn'
     """
-    policy = f" of {record['policy']}" if record["policy"] is not None else ""
-    figure = f"{record['metric']}{policy} over {record['over']} is {record['value']:.4g}"
-    if record["state"] in ("resolved", "inactive"):
-        normal = ", taken for normal by now" if record.get("renewed") else ""
-        return f"alert {record['rule']} is {record['state']}: {figure}{normal}"
-    lasted_ms = record["ts"] - record["since"]
-    lasted = f" for {lasted_text(lasted_ms)}" if lasted_ms else ""
-    return (
-        f"alert {record['rule']} is {record['state']} ({record['severity']}): "
-        f"{figure}, {_COMPARED[record['kind']]} {record['threshold']:.4g}{lasted}"
-    )
+    # A daemon that was down may tell today what was true days ago.
+    behind = " (while catching up a backlog)" if record.get("catching_up") else ""
+    return f"alert {record['rule']} is {record['state']}{_details(record)}{behind}"
 
 
 def reaction_text(record: Record) -> str:
@@ -58,3 +52,17 @@ def reaction_text(record: Record) -> str:
     """
     reason = f", {record['reason']}" if record["reason"] else ""
     return f"reaction {record['reaction']} to {record['rule']}: {record['action']}{reason}"
+
+
+def _details(record: Record) -> str:
+    if record.get("withdrawn"):
+        return ": its rule was withdrawn"
+    policy = f" of {record['policy']}" if record["policy"] is not None else ""
+    figure = f"{record['metric']}{policy} over {record['over']} is {record['value']:.4g}"
+    if record["state"] in ("resolved", "inactive"):
+        normal = ", taken for normal by now" if record.get("renewed") else ""
+        return f": {figure}{normal}"
+    lasted_ms = record["ts"] - record["since"]
+    lasted = f" for {lasted_text(lasted_ms)}" if lasted_ms else ""
+    compared = f"{_COMPARED[record['kind']]} {record['threshold']:.4g}"
+    return f" ({record['severity']}): {figure}, {compared}{lasted}"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -23,10 +23,12 @@ from stream.contexts import ContextBuilder
 from stream.histories import Histories
 from stream.joiner import Joiner
 from stream.pipeline import OnBatch, Parts, Pipeline
-from stream.protocols import Learner, Source
+from stream.protocols import Learner, Sink, Source
 from stream.reactor import Reactor
+from stream.sinks.dead_letter_line import dead_letter_line
 from stream.sinks.jsonl import JsonlSink
 from stream.sinks.outputs import Outputs
+from stream.sinks.tee import Tee
 
 METRICS_FILE = "metrics.jsonl"
 ALERTS_FILE = "alerts.jsonl"
@@ -37,8 +39,14 @@ DEAD_LETTERS_FILE = "dead_letters.jsonl"
 # Which anchors there are may matter: alerts name them, and a rollback goes back to one.
 _FREE_KEYS: dict[str, set[str] | bool] = {
     "checkpoint": {"dir", "keep", "every"},
-    "source": {"speed", "limit", "until_ms"},
+    "source": {"kafka", "speed", "limit", "until_ms"},
+    "outputs": True,
+    "watch": True,
+    "log": True,
+    "server": True,
 }
+# A live run's journal says how it was cut, and which alert rules held when.
+_FREE_KEYS_OF_LIVE: dict[str, set[str] | bool] = {"batch": True, "alerts": True}
 
 
 def build_pipeline(
@@ -47,10 +55,12 @@ def build_pipeline(
     out: Path,
     checkpoints: Checkpoints,
     on_batch: OnBatch | None = None,
+    topics: Mapping[str, Sink] | None = None,
 ) -> Pipeline:
     """The loop over a source, with its outputs in `out`.
 
-    `config.threads` must be resolved (see `stream.replay`): it is set for the whole process.
+    `config.threads` must be resolved (see `stream.run_folder`): it is set for the whole process.
+    `topics` are further sinks of a live run: for `metrics`, `alerts` or `dead_letters`.
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -80,12 +90,22 @@ def build_pipeline(
             config.champion,
             catalogue,
         ),
-        outputs=Outputs(
-            *(JsonlSink(out / name) for name in (METRICS_FILE, ALERTS_FILE, DEAD_LETTERS_FILE))
-        ),
+        outputs=_outputs(out, topics),
         checkpoints=checkpoints,
     )
     return Pipeline(parts, on_batch)
+
+
+def _outputs(out: Path, topics: Mapping[str, Sink] | None) -> Outputs:
+    files: dict[str, Sink] = {
+        "metrics": JsonlSink(out / METRICS_FILE),
+        "alerts": JsonlSink(out / ALERTS_FILE),
+        "dead_letters": JsonlSink(out / DEAD_LETTERS_FILE, encode=dead_letter_line),
+    }
+    if topics is None:
+        return Outputs(**files)
+    further = {name: {"topic": topics[name]} if name in topics else {} for name in files}
+    return Outputs(**{name: Tee(file=file, **further[name]) for name, file in files.items()})
 
 
 def build_panel(config: FreshrankConfig) -> Panel:
@@ -108,7 +128,8 @@ def build_learner(config: FreshrankConfig, name: LearnerName) -> Learner:
 
 def fixed_settings(config: FreshrankConfig) -> dict[str, object]:
     """The settings that a resumed run must share with the run it goes on from."""
-    return config.model_dump(mode="json", exclude=_FREE_KEYS)
+    free = _FREE_KEYS | (_FREE_KEYS_OF_LIVE if config.source.kafka else {})
+    return config.model_dump(mode="json", exclude=free)
 
 
 def config_hash(config: FreshrankConfig) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Protocol
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
@@ -33,7 +33,7 @@ from stream.checkpoint_files import (
     remove_leftovers,
     write_checkpoint,
 )
-from stream.checkpoint_snapshot import Arrays, Snapshot, take_snapshot
+from stream.checkpoint_snapshot import Buffers, Snapshot, make_room, take_snapshot
 from stream.durations import DurationMs
 from stream.errors import CheckpointError
 from stream.values import Position, State
@@ -55,6 +55,14 @@ class CheckpointConfig(BaseModel):
     keep_anchors: PositiveInt = 8
     keep: PositiveInt = 3
     every: DurationMs = 60_000
+
+
+class WrittenAhead(Protocol):
+    """What a resume repeats from a checkpoint on, such as the journal."""
+
+    def sync(self) -> None: ...
+
+    def prune(self, first_needed_seq: int) -> None: ...
 
 
 class Checkpoints:
@@ -84,6 +92,7 @@ class Checkpoints:
         clock_s: Callable[[], float] = time.monotonic,
         disk: Disk | None = None,
     ) -> None:
+        self._log: WrittenAhead | None = None
         self._config = config
         self._config_hash = config_hash
         self._clock_s = clock_s
@@ -97,9 +106,16 @@ class Checkpoints:
             raise
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
-        self._buffers: Arrays = {}
+        self._buffers: Buffers = {}
         self._anchors_passed = 0
         self._timer_s = clock_s()
+
+    def keep(self, log: WrittenAhead) -> None:
+        """Have a log on disk before each checkpoint that follows from it, and cut back after it.
+
+        Both by the thread that writes.
+        """
+        self._log = log
 
     @property
     def folder(self) -> Path:
@@ -149,11 +165,15 @@ class Checkpoints:
             position={name: dict(cursor) for name, cursor in position.items()},
             versions=installed_versions(),
         )
-        taken = take_snapshot(state, reuse=self._buffers)
-        self._buffers = taken.arrays
+        taken = take_snapshot(state, self._buffers)
         if kind == "anchor":
             self._anchors_passed = events // self._config.anchor_events
         self._pending = self._writer.submit(self._write, taken, manifest)
+
+    def prepare(self, state: State) -> None:
+        """Touch the memory that copies of this state will take, so that no save has to."""
+        self.wait()
+        make_room(take_snapshot(state, self._buffers), self._buffers)
 
     def wait(self) -> None:
         """Return when nothing is in flight.
@@ -227,6 +247,8 @@ class Checkpoints:
     def _write(self, taken: Snapshot, manifest: Manifest) -> None:
         """In the background thread."""
         path = self._config.dir / checkpoint_name(manifest.kind, manifest.seq)
+        if self._log is not None:
+            self._log.sync()
         try:
             with _explained(path, "cannot be written"):
                 write_checkpoint(self._disk, path, taken, manifest)
@@ -237,6 +259,7 @@ class Checkpoints:
             raise
         with _explained(path, "was written, but those before it cannot be removed"):
             self._rotate(manifest.seq)
+        make_room(taken, self._buffers)
 
     def _rotate(self, newest_seq: int) -> None:
         stored = list_checkpoints(self._config.dir)
@@ -247,6 +270,8 @@ class Checkpoints:
         for _seq, _kind, path in stored:
             if path not in kept:
                 remove_checkpoint(self._disk, path)
+        if self._log is not None:
+            self._log.prune(min(seq for seq, _, path in stored if path in kept))
 
 
 def _locked(folder: Path) -> IO[str]:

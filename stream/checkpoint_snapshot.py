@@ -5,7 +5,7 @@ joined with `/` and escaped as in JSON pointers; in the msgpack an extension of 
 in its place, so that structure and order come back as they were.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from stream.errors import CheckpointError
 from stream.values import State
 
 Arrays = dict[str, NDArray[Any]]
+Buffers = dict[str, NDArray[np.uint8]]
+"""Memory that copies of arrays lie in, by the arrays' names; each may be longer than its array."""
 
 _ARRAY_EXTENSION = 1
 _SCALARS = frozenset({int, float, str, bytes, bool, type(None)})
@@ -24,6 +26,11 @@ _SCALARS = frozenset({int, float, str, bytes, bool, type(None)})
 _DTYPES = frozenset(
     map(np.dtype, ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8"])
 )
+# A table of this size or more is given room to grow in: memory that is touched for the first time
+# costs several times what copying into it does.
+_ROOMY_BYTES = 1 << 20
+# How full memory may be before more of it is made ready.
+_FULL = 0.8
 # safetensors keeps its own metadata under this name.
 _RESERVED_NAME = "__metadata__"
 
@@ -36,16 +43,16 @@ class Snapshot:
     packed: bytes
 
 
-def take_snapshot(state: State, reuse: Mapping[str, NDArray[Any]] | None = None) -> Snapshot:
+def take_snapshot(state: State, buffers: Buffers | None = None) -> Snapshot:
     """Copy a state.
 
     Parameters
     ----------
     state : dict
         Nested dicts and lists of arrays, ints, floats, strings, bytes, bools and None.
-    reuse : mapping of str to array, optional
-        Arrays of an earlier snapshot that is no longer needed: those of equal name, shape and
-        dtype are written over, which spares the page faults of fresh memory.
+    buffers : dict of str to uint8 array, optional
+        Memory of an earlier snapshot that is no longer needed: it is written over, and holds this
+        one afterwards.
 
     Raises
     ------
@@ -62,13 +69,27 @@ def take_snapshot(state: State, reuse: Mapping[str, NDArray[Any]] | None = None)
     {'model': {'bias': array([0., 0.])}, 'step': 7}
     """
     arrays: Arrays = {}
-    bare = _without_arrays(state, "", arrays, reuse or {})
+    buffers = {} if buffers is None else buffers
+    bare = _without_arrays(state, "", arrays, buffers)
+    for name in buffers.keys() - arrays.keys():
+        del buffers[name]
     try:
         packed = msgspec.msgpack.encode(bare)
     except (OverflowError, UnicodeEncodeError) as err:
         path, fault = _unpackable(bare, "")
         raise CheckpointError(f"state {path!r} holds {fault}; store it as bytes") from err
     return Snapshot(arrays, packed)
+
+
+def make_room(taken: Snapshot, buffers: Buffers) -> None:
+    """Get memory for the next snapshot where this one nearly fills what there is, and touch it.
+
+    To be called when the snapshot is no longer needed, and by a thread that nobody waits for.
+    """
+    for name, array in taken.arrays.items():
+        if array.nbytes >= _ROOMY_BYTES and array.nbytes > _FULL * len(buffers[name]):
+            buffers[name] = np.empty(array.nbytes + array.nbytes // 2, np.uint8)
+            buffers[name].fill(0)
 
 
 def restore_state(taken: Snapshot) -> State:
@@ -83,21 +104,19 @@ def restore_state(taken: Snapshot) -> State:
     return state
 
 
-def _without_arrays(
-    value: Any, path: str, arrays: Arrays, reuse: Mapping[str, NDArray[Any]]
-) -> Any:
+def _without_arrays(value: Any, path: str, arrays: Arrays, buffers: Buffers) -> Any:
     kind = type(value)
     if kind in _SCALARS:
         return value
     if kind is np.ndarray:
-        arrays[path] = _copied(value, path, reuse.get(path))
+        arrays[path] = _copied(value, path, buffers)
         return msgspec.msgpack.Ext(_ARRAY_EXTENSION, path.encode(errors="surrogatepass"))
     if kind is list:
         # Long lists hold plain values only: looking at types in C keeps the stall short.
         if _SCALARS.issuperset(map(type, value)):
             return value
         return [
-            _without_arrays(entry, _join(path, str(i)), arrays, reuse)
+            _without_arrays(entry, _join(path, str(i)), arrays, buffers)
             for i, entry in enumerate(value)
         ]
     if kind is dict:
@@ -106,7 +125,7 @@ def _without_arrays(
         if _SCALARS.issuperset(map(type, value.values())):
             return value
         return {
-            key: _without_arrays(entry, _join(path, key), arrays, reuse)
+            key: _without_arrays(entry, _join(path, key), arrays, buffers)
             for key, entry in value.items()
         }
     raise CheckpointError(
@@ -115,7 +134,7 @@ def _without_arrays(
     )
 
 
-def _copied(array: NDArray[Any], path: str, earlier: NDArray[Any] | None) -> NDArray[Any]:
+def _copied(array: NDArray[Any], path: str, buffers: Buffers) -> NDArray[Any]:
     if array.dtype not in _DTYPES:
         raise CheckpointError(
             f"state {path!r} is an array of {array.dtype.str}; expected a bool, integer or float "
@@ -123,10 +142,13 @@ def _copied(array: NDArray[Any], path: str, earlier: NDArray[Any] | None) -> NDA
         )
     if path == _RESERVED_NAME:
         raise CheckpointError(f"state {path!r}: an array cannot have this name, rename it")
-    if earlier is not None and earlier.shape == array.shape and earlier.dtype == array.dtype:
-        np.copyto(earlier, array)
-        return earlier
-    return np.array(array, order="C")
+    n_bytes = array.nbytes
+    if path not in buffers or len(buffers[path]) < n_bytes:
+        room = n_bytes // 2 if n_bytes >= _ROOMY_BYTES else 0
+        buffers[path] = np.empty(n_bytes + room, np.uint8)
+    copy = buffers[path][:n_bytes].view(array.dtype).reshape(array.shape)
+    np.copyto(copy, array)
+    return copy
 
 
 def _join(path: str, key: str) -> str:

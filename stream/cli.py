@@ -14,7 +14,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stream.commands import checking, demo, importing, inspecting, replay, report, simulate
+from stream.commands import (
+    checking,
+    demo,
+    importing,
+    inspecting,
+    producing,
+    replay,
+    report,
+    running,
+    simulate,
+)
 from stream.commands.terminal import Terminal, examples, terminal_of
 from stream.errors import FreshrankError
 
@@ -27,6 +37,8 @@ app = typer.Typer(
 )
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
+app.command("run", epilog=running.EXAMPLES)(running.run)
+app.command("produce", epilog=producing.EXAMPLES)(producing.produce)
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command("import", epilog=importing.EXAMPLES)(importing.import_log)

@@ -19,10 +19,19 @@ from stream.catalogue import CatalogueConfig
 from stream.checkpoint import CheckpointConfig
 from stream.histories import HistoriesConfig
 from stream.joiner import JoinerConfig
+from stream.kafka.outputs_settings import OutputsConfig
+from stream.kafka.settings import KafkaSourceConfig
+from stream.live.settings import LogConfig, ServerConfig, WatchConfig
 from stream.sources.batching import BatchConfig
 from stream.sources.file import FileSourceConfig
 
 LearnerName = Literal["transformer", "popularity", "item_knn", "session_knn", "counting"]
+
+
+class SourceConfig(FileSourceConfig):
+    """Where events come from: what a replay reads of its files, or the topics of a daemon."""
+
+    kafka: KafkaSourceConfig | None = None
 
 
 class FreshrankConfig(BaseModel):
@@ -30,7 +39,7 @@ class FreshrankConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: FileSourceConfig = FileSourceConfig()
+    source: SourceConfig = SourceConfig()
     batch: BatchConfig = BatchConfig()
     catalogue: CatalogueConfig = CatalogueConfig()
     histories: HistoriesConfig = HistoriesConfig()
@@ -47,6 +56,10 @@ class FreshrankConfig(BaseModel):
     evaluator: EvaluatorConfig = EvaluatorConfig()
     alerts: AlertsConfig = AlertsConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
+    outputs: OutputsConfig = OutputsConfig()
+    watch: WatchConfig = WatchConfig()
+    log: LogConfig = LogConfig()
+    server: ServerConfig = ServerConfig()
     threads: int | None = Field(default=None, ge=1, le=256)
     """CPU threads of the learner; bits are the same only for the same number. Unset: all cores
     up to eight, and after a resume the number that the checkpoint was made with."""
@@ -57,6 +70,19 @@ class FreshrankConfig(BaseModel):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{name} is named more than once as champion or shadow")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_feeds_itself(self) -> "FreshrankConfig":
+        if self.source.kafka is None or self.outputs.kafka is None:
+            return self
+        read = {topic.name for topic in self.source.kafka.topics}
+        for output, topic in self.outputs.kafka.topics().items():
+            if topic in read:
+                raise ValueError(
+                    f"outputs.kafka.{output}: {topic} is one of source.kafka.topics: what is "
+                    "written there would be read again; name another topic"
+                )
         return self
 
     @model_validator(mode="after")

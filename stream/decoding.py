@@ -182,7 +182,7 @@ def required_fields(kind: str) -> tuple[str, ...]:
     return tuple(field.name for field in _FIELDS[EVENT_TYPES[kind]] if field.required)
 
 
-def dead_letter(origin: str, reason: str, raw: bytes | Row) -> DeadLetter:
+def dead_letter(origin: str, reason: str, raw: bytes | Mapping[str, Any]) -> DeadLetter:
     """A dead letter of bounded size: `raw` is cut to 4 KiB; a row is kept as JSON."""
     raw_bytes = raw if isinstance(raw, bytes) else msgspec.json.encode(raw, enc_hook=str)
     return DeadLetter(origin, reason[:_MAX_REASON_CHARS], raw_bytes[:MAX_RAW_BYTES])

@@ -112,6 +112,8 @@ class Journal:
         with self._lock, self._explained("cannot be written"):
             file = self._segment(entry.seq)
             if file.write(line) != len(line):
+                # What follows a part of an entry could not be read: whoever tries again must not.
+                file.truncate(self._n_bytes)
                 raise OSError(None, "the disk took a part of an entry only")
             self._n_bytes += len(line)
             self._is_synced = False
@@ -126,7 +128,9 @@ class Journal:
 
     def entries(self, from_seq: int) -> Iterator[Entry]:
         """The entries from this one on, in order, as they are when the reading begins."""
-        segments = self._segments()
+        with self._explained("cannot be read"):
+            segments = self._segments()
+        following = from_seq
         for number, (first_seq, path) in enumerate(segments):
             is_last = number == len(segments) - 1
             if not is_last and segments[number + 1][0] <= from_seq:
@@ -135,12 +139,18 @@ class Journal:
                 entries, _ = _read(path, is_last)
             if entries and entries[0].seq != first_seq:
                 raise JournalError(f"{path}: begins with entry {entries[0].seq}; {_ADVICE}")
+            if first_seq > following:
+                raise JournalError(
+                    f"{path}: the entries {following} to {first_seq - 1} before it are gone; "
+                    f"{_ADVICE}"
+                )
+            following = first_seq + len(entries)
             yield from (entry for entry in entries if entry.seq >= from_seq)
 
     def prune(self, first_needed_seq: int) -> None:
         """Drop the segments that hold nothing from this entry on."""
-        segments = self._segments()
         with self._explained("cannot be pruned"):
+            segments = self._segments()
             for (_, path), (following, _) in pairwise(segments):
                 if following <= first_needed_seq:
                     path.unlink(missing_ok=True)
@@ -175,7 +185,9 @@ class Journal:
             return self._file
         if self._file is not None:
             os.fsync(self._file)
+            self._is_synced = True
             self._file.close()
+            self._file = None
             path = self._folder / f"{seq:012d}.jsonl"
         else:
             segments = self._segments()
@@ -208,7 +220,13 @@ def _read(path: Path, is_last: bool) -> tuple[list[Entry], int]:
     entries: list[Entry] = []
     n_bytes = 0
     for number, line in enumerate(data.splitlines(keepends=True), 1):
-        entry = _entry(line)
+        try:
+            entry = _entry(line)
+        except msgspec.MsgspecError as err:
+            raise JournalError(
+                f"{path}:{number}: is whole, but no entry that this release knows: {err}; go on "
+                "with the release that wrote it"
+            ) from err
         if entry is not None and entries and entry.seq != entries[-1].seq + 1:
             entry = None
         if entry is None:

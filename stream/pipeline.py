@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from evaluators.alert_rules import AlertsConfig
 from evaluators.alerts import Alerts
 from learners.panel import Panel
 from stream.anchors import Anchors
@@ -38,14 +39,17 @@ class Parts:
 class Pipeline:
     """Runs a stream through the loop, and starts again where a checkpoint stopped.
 
-    `on_batch` is called after each batch; `stop` may be called from a signal handler and ends
-    the run after the batch in hand.
+    `on_batch` is called after each batch, and with None where a live source had none. `stop` and
+    `checkpoint_soon` may be called from a signal handler; `stop` ends the run after the batch in
+    hand.
     """
 
     def __init__(self, parts: Parts, on_batch: "OnBatch | None" = None) -> None:
         self.parts = parts
         self._on_batch = on_batch
         self._stop = threading.Event()
+        self._wants_checkpoint = threading.Event()
+        self._committed_seq = 0
         self._next_seq = 0
         self._n_records = 0
         self._n_events = 0
@@ -57,32 +61,47 @@ class Pipeline:
         parts = self.parts
         end = self._handed_over = start
         for arrived in parts.source.batches(start, self._next_seq, self._watermark_ms):
-            batch = parts.joiner.gather(arrived)  # a click that overtook its list waits for it
-            batch = parts.contexts.without_repeats(batch)  # delivered twice is clicked once
-            queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
-            predictions = parts.panel.predict(queries)  # weights as before the batch
-            outcomes = parts.joiner.join(batch, queries, predictions)
-            metrics = parts.evaluator.update(outcomes)  # judged as served
-            moment = self._count(batch, arrived)
-            notices = parts.alerts.step(parts.evaluator, moment)
-            parts.panel.learn(outcomes)  # the answers reach the weights only now
-            changes = parts.contexts.advance(batch)  # only now do catalogue and histories move
-            parts.panel.follow(changes)
-            parts.joiner.follow(changes)
-            reactions = parts.reactor.react(notices, moment, parts.panel, parts.anchors)
-            parts.outputs.write(batch, metrics, notices, reactions)
-            announce(notices, reactions)
-            end = batch.end
-            if kind := parts.checkpoints.due(self._n_events):
+            if arrived is not None:  # None: nothing came, but the clock went on
+                self._take(arrived)
+                end = arrived.end
+            if end is not None and (kind := self._due()):
                 self._commit(end, kind)
             if self._on_batch is not None:
-                self._on_batch(batch, self)
+                self._on_batch(arrived, self)
             if self._stop.is_set():
                 break
-        if end is not None and end != self._handed_over:
+        if end is not None and self._next_seq != self._committed_seq:
             self._commit(end, "ckpt")
         parts.checkpoints.wait()
         self._acknowledge()
+
+    def begin(self, start: Position) -> None:
+        """Commit a position before anything is read from it, so that it stays the beginning."""
+        self._commit(start, "ckpt")
+        self.parts.checkpoints.wait()
+
+    def _take(self, arrived: Batch) -> None:
+        """The loop: one batch, from its arrival to what it taught."""
+        parts = self.parts
+        batch = parts.joiner.gather(arrived)  # a click that overtook its list waits for it
+        batch = parts.contexts.without_repeats(batch)  # delivered twice is clicked once
+        queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
+        predictions = parts.panel.predict(queries)  # weights as before the batch
+        outcomes = parts.joiner.join(batch, queries, predictions)
+        metrics = parts.evaluator.update(outcomes)  # judged as served
+        moment = self._count(batch, arrived)
+        notices = parts.alerts.step(parts.evaluator, moment)
+        if ordered := _ordered_rules(arrived):
+            notices += parts.alerts.reload(ordered, moment)
+        parts.panel.learn(outcomes)  # the answers reach the weights only now
+        changes = parts.contexts.advance(batch)  # only now do catalogue and histories move
+        parts.panel.follow(changes)
+        parts.joiner.follow(changes)
+        reactions = parts.reactor.react(notices, moment, parts.panel, parts.anchors)
+        if ordered:
+            parts.reactor.reload(ordered.reactions, ordered.rules)
+        parts.outputs.write(batch, metrics, notices, reactions)
+        announce(notices, reactions)
 
     def close(self) -> None:
         """Close the outputs; what was committed is on disk already."""
@@ -92,10 +111,24 @@ class Pipeline:
         """End the run after the batch in hand."""
         self._stop.set()
 
+    def checkpoint_soon(self) -> None:
+        """Take a recovery point after the batch in hand."""
+        self._wants_checkpoint.set()
+
     @property
     def n_events(self) -> int:
         """Events taken in since the stream began, over all resumed runs."""
         return self._n_events
+
+    @property
+    def next_seq(self) -> int:
+        """The number of the batch to come."""
+        return self._next_seq
+
+    @property
+    def watermark_ms(self) -> int:
+        """The event time so far."""
+        return self._watermark_ms
 
     @property
     def n_records(self) -> int:
@@ -143,6 +176,7 @@ class Pipeline:
         self._n_records = state["n_records"]
         self._n_events = state["n_events"]
         self._watermark_ms = state["watermark_ms"]
+        self._committed_seq = self._next_seq
         for name, table in parts.tables.items():
             table.load_state_dict(state["tables"][name])
         parts.panel.load_state_dict(state["panel"])
@@ -167,7 +201,16 @@ class Pipeline:
             n_events=self._n_events,
             end=batch.end,
             anchor=self.parts.anchors.newest,
+            is_backlog=batch.is_backlog,
         )
+
+    def _due(self) -> Kind | None:
+        """What is to be committed now, if anything happened since the last commit."""
+        kind = self.parts.checkpoints.due(self._n_events)
+        if self._wants_checkpoint.is_set():
+            self._wants_checkpoint.clear()
+            kind = kind or "ckpt"
+        return kind if self._next_seq != self._committed_seq else None
 
     def _commit(self, end: Position, kind: Kind) -> None:
         """Make everything up to `end` durable; killed at any step, a resume loses nothing."""
@@ -180,6 +223,7 @@ class Pipeline:
         )
         self._acknowledge()  # 3. advisory: for lag dashboards, never read back
         self._handed_over = end
+        self._committed_seq = self._next_seq
 
     def _acknowledge(self) -> None:
         """Tell the source of the newest position that is surely on disk.
@@ -191,5 +235,11 @@ class Pipeline:
             self.parts.source.acknowledge(self._handed_over)
 
 
-OnBatch = Callable[[Batch, Pipeline], None]
-"""Called after each batch, with the pipeline as it then stands."""
+def _ordered_rules(batch: Batch) -> AlertsConfig | None:
+    """The alert rules that an operator wants from now on; the last ones, if there are several."""
+    ordered = [command["alerts"] for command in batch.commands if "alerts" in command]
+    return AlertsConfig.model_validate(ordered[-1]) if ordered else None
+
+
+OnBatch = Callable[[Batch | None, Pipeline], None]
+"""Called after each batch (None: there was none), with the pipeline as it then stands."""

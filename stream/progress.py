@@ -61,6 +61,8 @@ class Progress:
         How much of the input is done after so many records, in [0, 1]; None if nobody knows.
     clock_s : callable
         A monotonic clock, in seconds.
+    name : str
+        What is going on.
     """
 
     def __init__(
@@ -69,7 +71,9 @@ class Progress:
         figure: str,
         done_ratio: Callable[[int], float | None],
         clock_s: Callable[[], float] = time.monotonic,
+        name: str = "replay",
     ) -> None:
+        self._name = name
         self._console = console
         self._figure = figure
         self._done_ratio = done_ratio
@@ -168,7 +172,7 @@ class Progress:
         bar = ProgressBar(total=1, completed=ratio or 0, width=_BAR_CHARS, pulse=ratio is None)
         first = Table.grid(padding=(0, 1))
         left = f"{_left_text(standing.left_s)} left" if standing.left_s is not None else ""
-        first.add_row("replay", bar, "" if ratio is None else f"{ratio:.0%} read", left)
+        first.add_row(self._name, bar, "" if ratio is None else f"{ratio:.0%} read", left)
         second = ", ".join(_facts(standing))
         if self._is_stopping:
             second = "stopping after this batch; Ctrl-C again to abort at once"

@@ -10,6 +10,13 @@ rollback  once, when a rule fires: the champion's weights go back to the newest 
 A boost or freeze lasts no longer than its `at_most` of event time; a boost that a freeze has
 interrupted begins anew. Then it ends, and the rules that fire have no further say until they have
 resolved and fire again.
+
+When other settings are put in force, what is on stays as it was begun: a boost keeps its factors,
+and both lasting reactions their `at_most`, until they end. Only a rule that is withdrawn lets go
+of what it asked for, as if it had resolved. One that has changed, for example its `react`, is
+withdrawn and starts afresh: if its condition still holds, it fires anew, after its own `for`, and
+only then does its new reaction begin, with all of its time. A rollback goes to before the new
+episode: what was learned during the one that was cut short is kept.
 """
 
 from collections.abc import Sequence
@@ -20,7 +27,7 @@ from stream.durations import format_duration_ms
 from stream.errors import CheckpointError
 from stream.values import Bools, Moment, Notice, Record, State
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _NOT_ADJUSTABLE = "the champion learns in a way that can neither be boosted nor undone"
 
 Action = Literal["begin", "end", "refused", "done"]
@@ -67,29 +74,45 @@ class Reactor:
     Parameters
     ----------
     config : ReactionsConfig
-        Bounds.
+        Bounds, until others are put in force.
     rules : sequence of Rule
         Those that notices come from.
     """
 
     def __init__(self, config: ReactionsConfig, rules: Sequence[Rule]) -> None:
         self._config = config
-        self._reaction_of = {rule.name: rule.react for rule in rules}
-        self._settings: State = {
-            "reactions": config.model_dump(mode="json"),
-            "rules": dict(self._reaction_of),
-        }
-        self._freeze = _Lasting("freeze", config.freeze.at_most)
-        self._boost = _Lasting("boost", config.boost.at_most)
+        self._reaction_of: dict[str, str] = {rule.name: rule.react for rule in rules}
+        self._freeze = _Lasting("freeze")
+        self._boost = _Lasting("boost")
         self._rolled_back_ms: int | None = None
+
+    def reload(self, config: ReactionsConfig, rules: Sequence[Rule]) -> None:
+        """Put other bounds and rules in force, for whatever begins from now on.
+
+        `react` must have been told of the withdrawn rules before: it knows what they asked for.
+
+        Parameters
+        ----------
+        config : ReactionsConfig
+            Bounds.
+        rules : sequence of Rule
+            Those that notices come from.
+        """
+        self._config = config
+        self._reaction_of = {rule.name: rule.react for rule in rules}
 
     def react(
         self, notices: Sequence[Notice], moment: Moment, panel: Adjustable, anchors: AnchorStates
     ) -> list[Record]:
         """Do what the notices ask for and the bounds allow; one record for each thing done or not.
 
-        To be called after every batch, with or without notices: time ends reactions too.
+        To be called after every batch, with or without notices: time ends reactions too. A rule
+        that fires and is withdrawn within one batch asks for nothing.
         """
+        withdrawn = {notice.rule for notice in notices if notice.state == "resolved"}
+        notices = [
+            notice for notice in notices if notice.state != "firing" or notice.rule not in withdrawn
+        ]
         changes = [
             *self._step_freeze(notices, moment, panel),
             *self._step_boost(notices, moment, panel),
@@ -110,7 +133,10 @@ class Reactor:
     def state_dict(self) -> State:
         return {
             "schema_version": _SCHEMA_VERSION,
-            "settings": self._settings,
+            "settings": {
+                "reactions": self._config.model_dump(mode="json"),
+                "rules": dict(self._reaction_of),
+            },
             "freeze": self._freeze.state_dict(),
             "boost": self._boost.state_dict(),
             "rolled_back_ms": self._rolled_back_ms,
@@ -122,13 +148,9 @@ class Reactor:
                 f"reactor: the checkpoint's state has version {state['schema_version']}, expected "
                 f"{_SCHEMA_VERSION}; resume with the release that wrote it"
             )
-        # The panel is as other rules and factors left it: it could not be undone by these.
-        if state["settings"] != self._settings:
-            raise CheckpointError(
-                "reactor: the checkpoint was made with other alerts.reactions, or with rules that "
-                "react in another way, than the configuration has; set them back or start from an "
-                "empty checkpoint.dir"
-            )
+        # The panel is as these rules and factors left it: nobody else could undo it.
+        self._config = ReactionsConfig.model_validate(state["settings"]["reactions"])
+        self._reaction_of = dict(state["settings"]["rules"])
         self._freeze.load_state_dict(state["freeze"])
         self._boost.load_state_dict(state["boost"])
         self._rolled_back_ms = state["rolled_back_ms"]
@@ -137,8 +159,9 @@ class Reactor:
         self, notices: Sequence[Notice], moment: Moment, panel: Adjustable
     ) -> list["_Change"]:
         fired, resolved = self._asking("freeze", notices)
-        told = f"at most for {format_duration_ms(self._config.freeze.at_most)}"
-        changes = self._freeze.step(fired, resolved, moment.watermark_ms, told)
+        at_most_ms = self._config.freeze.at_most
+        told = f"at most for {format_duration_ms(at_most_ms)}"
+        changes = self._freeze.step(fired, resolved, moment.watermark_ms, _Terms(told, at_most_ms))
         if changes:
             panel.freeze(self._freeze.is_on)
         return changes
@@ -152,7 +175,8 @@ class Reactor:
         config = self._config.boost
         told = f"replay x {config.replay_factor:g}, learning rate x {config.learning_rate_factor:g}"
         obstacle = "the champion is frozen" if self._freeze.is_on else None
-        changes = self._boost.step(fired, resolved, moment.watermark_ms, told, obstacle)
+        terms = _Terms(told, config.at_most, obstacle)
+        changes = self._boost.step(fired, resolved, moment.watermark_ms, terms)
         if changes and self._boost.is_on:
             panel.adjust(config.replay_factor, config.learning_rate_factor)
         elif changes:
@@ -200,13 +224,22 @@ class _Change(NamedTuple):
     anchor: str | None = None
 
 
+class _Terms(NamedTuple):
+    """On what terms a reaction begins: the reason told, its longest time, and what forbids it."""
+
+    told: str
+    at_most_ms: int
+    obstacle: str | None = None
+
+
 class _Lasting:
     """A reaction that is on while a rule asks for it, and no longer than it may."""
 
-    def __init__(self, reaction: str, at_most_ms: int) -> None:
+    def __init__(self, reaction: str) -> None:
         self.reaction = reaction
-        self._at_most_ms = at_most_ms
         self.began_ms: int | None = None
+        # Of the one that is on, or was last: other bounds hold for the next one only.
+        self._at_most_ms = 0
         self._begun_by = ""
         self._firing: list[str] = []
         # Rules that fire, but whose time is used up until they resolve.
@@ -217,16 +250,11 @@ class _Lasting:
         return self.began_ms is not None
 
     def step(
-        self,
-        fired: Sequence[str],
-        resolved: Sequence[str],
-        now_ms: int,
-        told: str,
-        obstacle: str | None = None,
+        self, fired: Sequence[str], resolved: Sequence[str], now_ms: int, terms: _Terms
     ) -> list[_Change]:
-        """Begin or end as the rules ask; `told` is the reason of a beginning.
+        """Begin on these terms or end, as the rules ask.
 
-        With an obstacle it is off, whatever the rules ask.
+        With an obstacle it is off, whatever they ask.
         """
         changes = []
         if self.began_ms is not None and now_ms - self.began_ms >= self._at_most_ms:
@@ -235,16 +263,18 @@ class _Lasting:
         self._firing = [rule for rule in self._firing if rule not in resolved] + list(fired)
         self._spent = [rule for rule in self._spent if rule not in resolved]
         asking = [rule for rule in self._firing if rule not in self._spent]
-        if self.is_on and not (asking and obstacle is None):
-            changes.append(self._end(obstacle or "resolved"))
-        elif asking and obstacle is None and not self.is_on:
+        if self.is_on and not (asking and terms.obstacle is None):
+            changes.append(self._end(terms.obstacle or "resolved"))
+        elif asking and terms.obstacle is None and not self.is_on:
             self.began_ms, self._begun_by = now_ms, asking[0]
-            changes.append(_Change(self.reaction, "begin", asking[0], told))
+            self._at_most_ms = terms.at_most_ms
+            changes.append(_Change(self.reaction, "begin", asking[0], terms.told))
         return changes
 
     def state_dict(self) -> State:
         return {
             "began_ms": self.began_ms,
+            "at_most_ms": self._at_most_ms,
             "begun_by": self._begun_by,
             "firing": list(self._firing),
             "spent": list(self._spent),
@@ -252,6 +282,7 @@ class _Lasting:
 
     def load_state_dict(self, state: State) -> None:
         self.began_ms = state["began_ms"]
+        self._at_most_ms = state["at_most_ms"]
         self._begun_by = state["begun_by"]
         self._firing = list(state["firing"])
         self._spent = list(state["spent"])

@@ -1,7 +1,6 @@
 """`freshrank replay`: learn from files of events, and be judged on each of them before."""
 
 import json
-import math
 import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from stream.commands.options import above_zero, columns_of, time_ms
 from stream.commands.stopping import StopSignals
 from stream.commands.telling import alerts_on
 from stream.commands.terminal import Terminal, examples, terminal_of
-from stream.errors import NoUsableEventError, UsageError
+from stream.errors import NoUsableEventError
 from stream.progress import Progress
 from stream.settings import read_settings
 from stream.sources.inputs import STDIN
@@ -110,15 +110,15 @@ def replay(  # noqa: PLR0913
     the settings are those of the run in --out.
     """
     from stream.config import FreshrankConfig
-    from stream.replay import settings_of_run
+    from stream.run_folder import settings_of_run
 
     terminal = terminal_of(ctx)
     given = {
-        "from_ms": _time_ms("--from", since),
-        "until_ms": _time_ms("--until", until),
-        "speed": _above_zero("--speed", speed),
+        "from_ms": time_ms("--from", since),
+        "until_ms": time_ms("--until", until),
+        "speed": above_zero("--speed", speed),
         "limit": limit,
-        **{f"map.{name}": column for name, column in _columns(columns).items()},
+        **{f"map.{name}": column for name, column in columns_of(columns).items()},
     }
     of_source = [f"source.{k}={json.dumps(v)}" for k, v in given.items() if v is not None]
     keys = [*(overrides or []), *of_source]
@@ -157,7 +157,8 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
     typer.Exit
         If a signal stopped it: 130 for SIGINT, 143 for SIGTERM.
     """
-    from stream.replay import Replay, resolved, run_replay
+    from stream.replay import Replay, run_replay
+    from stream.run_folder import resolved
     from stream.sources.file import FileSource
 
     config = resolved(job.config, job.out, job.resume)
@@ -176,8 +177,8 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
         progress.start(pipeline)
         stop.attach(pipeline)
 
-    def on_batch(batch: "Batch", pipeline: "Pipeline") -> None:
-        if batch.seq == 0 and _looks_like_seconds(batch.watermark_ms):
+    def on_batch(batch: "Batch | None", pipeline: "Pipeline") -> None:
+        if batch and batch.seq == 0 and _looks_like_seconds(batch.watermark_ms):
             terminal.warn(
                 f"warning: ts {batch.watermark_ms} is taken for milliseconds and lies in 1970; "
                 "if these are seconds, multiply them by 1000"
@@ -225,37 +226,6 @@ def _refuse_nothing_usable(summary: "Summary", out: Path) -> None:
 def _looks_like_seconds(watermark_ms: int) -> bool:
     """Whether a time that was taken for milliseconds would lie in 2001 .. 2039 as seconds."""
     return 1_000_000_000 <= watermark_ms < 2_200_000_000
-
-
-def _time_ms(option: str, text: str | None) -> int | None:
-    from stream.decoding import ts_ms
-
-    if text is None:
-        return None
-    try:
-        return ts_ms(text)
-    except ValueError as err:
-        raise UsageError(
-            f"{option} {text}: expected ISO 8601, such as 2024-01-31 or 2024-01-31T18:30:00Z, "
-            "or milliseconds since 1970"
-        ) from err
-
-
-def _above_zero(option: str, number: float | None) -> float | None:
-    if number is not None and not 0 < number < math.inf:
-        raise UsageError(f"{option} {number:g}: expected a number above 0, such as 60")
-    return number
-
-
-def _columns(text: str | None) -> dict[str, str]:
-    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
-    for name, _, column in pairs:
-        if not name or not column:
-            raise UsageError(
-                f"--map {text}: expected FIELD=COLUMN, separated by commas, such as "
-                "user=visitorid,item=itemid,ts=timestamp"
-            )
-    return {name: column for name, _, column in pairs}
 
 
 def _done_ratio(source: "FileSource", n_done: int, n_records: int | None) -> float | None:

@@ -1,4 +1,4 @@
-"""What a signal does to a run: the first ends it in good order, Ctrl-C after that at once."""
+"""What signals do to a run: the first ends it in good order, Ctrl-C after that at once."""
 
 import os
 import signal
@@ -12,10 +12,10 @@ _NAP_S = 0.1
 _SHOW_CURSOR = "\x1b[?25h\n"
 
 
-def leave_at_once(status: int) -> None:
+def leave_at_once(status: int, told: str = "a resume goes on from the newest checkpoint") -> None:
     """End the process in the middle of whatever it does."""
     is_terminal = os.isatty(2)
-    text = "aborted; --resume goes on from the newest checkpoint\n"
+    text = f"aborted; {told}\n"
     # Not through sys.stderr: the signal may have come in the middle of a write to it.
     os.write(2, f"{_SHOW_CURSOR if is_terminal else ''}{text}".encode())
     os._exit(status)
@@ -91,3 +91,40 @@ class StopSignals:
                 self._running.stop()
         elif number == signal.SIGINT:
             self._abort(128 + number)
+
+
+class Operable(Stoppable, Protocol):
+    """What else can be asked of a daemon, from a signal handler."""
+
+    def reload(self) -> None: ...
+
+    def checkpoint_soon(self) -> None: ...
+
+
+class DaemonSignals:
+    """SIGTERM and Ctrl-C stop a daemon, SIGHUP has it read its rules again, SIGUSR1 checkpoint."""
+
+    def __init__(self, daemon: Operable) -> None:
+        self._stop = StopSignals()
+        self._stop.attach(daemon)
+        self._orders = {signal.SIGHUP: daemon.reload, signal.SIGUSR1: daemon.checkpoint_soon}
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "DaemonSignals":
+        self._stop.__enter__()
+        for number in self._orders:
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._stop.__exit__(kind, error, trace)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self._orders[signal.Signals(number)]()

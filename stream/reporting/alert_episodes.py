@@ -11,8 +11,9 @@ from stream.values import Record
 class Episode:
     """One rule, from the step at which its condition became true to its end.
 
-    `fired_ms` is None where it never fired, `ended_ms` where it had not ended. `values` are those
-    that its transitions tell. `reactions` say what was done about it, and why not.
+    `fired_ms` is None where it never fired, `ended_ms` where it had not ended; `is_withdrawn` says
+    that it ended because its rule did, with its figure as it was. `values` are those that its
+    transitions tell. `reactions` say what was done about it, and why not.
     """
 
     rule: str
@@ -20,6 +21,7 @@ class Episode:
     pending_ms: int
     fired_ms: int | None = None
     ended_ms: int | None = None
+    is_withdrawn: bool = False
     values: list[float] = field(default_factory=list)
     reactions: list[str] = field(default_factory=list)
 
@@ -124,6 +126,7 @@ def _step(record: Record, log: AlertLog, open_episodes: dict[str, Episode]) -> N
         episode.fired_ms = ts_ms
     elif state in ("resolved", "inactive"):
         episode.ended_ms = ts_ms
+        episode.is_withdrawn = record.get("withdrawn") is True
         del open_episodes[rule]
 
 

@@ -179,10 +179,9 @@ def _alert_row(run: RunData, number: int, episode: Episode) -> Sequence[Child]:
         _stacked(printable(episode.rule), printable(severity)),
         _stacked(metric_title(printable(metric)), details),
         element("span", time_text(episode.fired_ms), class_="nowrap"),
-        element(
-            "span",
+        _stacked(
             "still firing" if episode.ended_ms is None else time_text(episode.ended_ms),
-            class_="nowrap",
+            "rule withdrawn" if episode.is_withdrawn else "",
         ),
         element("span", span_text(end_ms - episode.fired_ms), class_="nowrap"),
         element("span", value_text(_worst(run, episode), metric), class_="nowrap"),

@@ -10,7 +10,6 @@ import yaml
 
 from stream.build import ALERTS_FILE, DEAD_LETTERS_FILE, METRICS_FILE
 from stream.errors import UsageError
-from stream.replay import CONFIG_FILE, SUMMARY_FILE
 from stream.reporting.alert_episodes import AlertLog, read_alerts
 from stream.reporting.dead_letters import Reason, dead_letter_reasons
 from stream.reporting.json_lines import JsonLines
@@ -22,6 +21,7 @@ from stream.reporting.metrics_table import (
     read_metrics,
 )
 from stream.reporting.truth import Truth, read_truth
+from stream.run_folder import CONFIG_FILE, SUMMARY_FILE
 from stream.values import Record
 
 CLICK_METRICS = (

@@ -74,5 +74,5 @@ def _record(seq: int, number: int, letter: DeadLetter) -> Record:
         "name": f"dead_letter-{number}",
         "origin": letter.origin,
         "reason": letter.reason,
-        "raw": letter.raw.decode("utf-8", "backslashreplace"),
+        "raw": letter.raw,
     }

@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from stream.columns import to_columns
-from stream.decoding import Entry, dead_letter, far_future
+from stream.decoding import Bury, Entry, dead_letter, far_future
 from stream.durations import format_duration_ms
 from stream.sources.records import Records, joined
-from stream.values import Batch, DeadLetter, Int64s, Position
+from stream.values import Batch, Bools, DeadLetter, Int64s, Position
 
 if TYPE_CHECKING:
     from stream.events import Event
@@ -86,10 +86,70 @@ def to_batch(
     end : Position
         Where the next batch starts.
     """
-    entries, ts_N = _without_far_future(records, paths, watermark_ms, max_ahead_ms)
+    origins = _origins(records, paths)
+
+    def bury(i: int, reason: str) -> DeadLetter:
+        return dead_letter(origins[i], reason, records.raws[i])
+
+    entries, is_event_N = without_far_future(
+        records.entries, records.ts_N, watermark_ms, max_ahead_ms, bury
+    )
+    ts_N = records.ts_N if is_event_N.all() else records.ts_N[is_event_N]
+    return as_batch(seq, entries, origins, max(watermark_ms, time_reached(ts_N)), end)
+
+
+def without_far_future(
+    entries: list[Entry], ts_N: Int64s, watermark_ms: int, max_ahead_ms: int, bury: Bury
+) -> tuple[list[Entry], Bools]:
+    """The records of a batch, events from the far future buried; and which of them are events.
+
+    Parameters
+    ----------
+    entries : list of Event or DeadLetter
+        The records, good and bad.
+    ts_N : int64 array, shape (N,)
+        Their times; those of bad ones count for nothing.
+    watermark_ms : int
+        The event time before.
+    max_ahead_ms : int
+        The bound beyond which a time is not believed.
+    bury : callable
+        Makes the dead letter of the record with this index, for this reason.
+    """
+    is_event_N = np.fromiter((type(e) is not DeadLetter for e in entries), np.bool_, len(entries))
+    is_far_N = far_future(
+        ts_N if is_event_N.all() else ts_N[is_event_N], watermark_ms, max_ahead_ms
+    )
+    if not is_far_N.any():
+        return entries, is_event_N
+    entries = list(entries)
+    for i in np.flatnonzero(is_event_N)[is_far_N].tolist():
+        ahead = format_duration_ms(max_ahead_ms)
+        entries[i] = bury(i, f"far future: ts {ts_N[i]} is more than {ahead} ahead of the stream")
+        is_event_N[i] = False
+    return entries, is_event_N
+
+
+def as_batch(
+    seq: int, entries: list[Entry], origins: list[str], watermark_ms: int, end: Position
+) -> Batch:
+    """A batch of records that were checked: their columns, and the dead letters apart.
+
+    Parameters
+    ----------
+    seq : int
+        The number of the batch.
+    entries : list of Event or DeadLetter
+        Its records: those of equal time stay in this order.
+    origins : list of str
+        Where each of them came from.
+    watermark_ms : int
+        The event time after it.
+    end : Position
+        Where the next batch starts.
+    """
     letters = tuple(entry for entry in entries if isinstance(entry, DeadLetter))
     events = cast("list[Event]", entries)
-    origins = _origins(records, paths)
     if letters:
         is_good_N = [not isinstance(entry, DeadLetter) for entry in entries]
         events, origins = list(compress(events, is_good_N)), list(compress(origins, is_good_N))
@@ -100,7 +160,7 @@ def to_batch(
         clicks=clicks,
         others=others,
         dead_letters=letters,
-        watermark_ms=max(watermark_ms, time_reached(ts_N)),
+        watermark_ms=watermark_ms,
         end=end,
         impressions=impressions,
     )
@@ -126,23 +186,3 @@ def time_reached(ts_N: Int64s) -> int:
 def _origins(records: Records, paths: Sequence[str]) -> list[str]:
     pairs = zip(records.file_N.tolist(), records.number_N.tolist(), strict=True)
     return [f"{paths[file]}:{number}" for file, number in pairs]
-
-
-def _without_far_future(
-    records: Records, paths: Sequence[str], watermark_ms: int, max_ahead_ms: int
-) -> tuple[list[Entry], Int64s]:
-    """The entries, those from the far future buried, and the times of the good ones."""
-    is_good_N = np.fromiter((type(e) is not DeadLetter for e in records.entries), np.bool_)
-    ts_N = records.ts_N if is_good_N.all() else records.ts_N[is_good_N]
-    is_far_N = far_future(ts_N, watermark_ms, max_ahead_ms)
-    if not is_far_N.any():
-        return records.entries, ts_N
-    entries = list(records.entries)
-    for i in np.flatnonzero(is_good_N)[is_far_N].tolist():
-        reason = (
-            f"far future: ts {records.ts_N[i]} is more than "
-            f"{format_duration_ms(max_ahead_ms)} ahead of the stream"
-        )
-        origin = f"{paths[records.file_N[i]]}:{records.number_N[i]}"
-        entries[i] = dead_letter(origin, reason, records.raws[i])
-    return entries, ts_N[~is_far_N]

@@ -128,6 +128,11 @@ class FileSource:
         self._is_stdin_taken = False
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """The names of the files that `records` numbers."""
+        return tuple(found.path for found in self._inputs)
+
+    @property
     def total_bytes(self) -> int | None:
         """The size of all files on disk; None with standard input."""
         sizes = [found.n_bytes for found in self._inputs]
@@ -135,24 +140,17 @@ class FileSource:
 
     @property
     def bytes_read(self) -> int:
-        """How much of `total_bytes` the latest call of `batches` has read or passed by."""
+        """How much of `total_bytes` the latest `batches` or `records` has read or passed by."""
         return sum(reader.bytes_read for reader in self._readers)
 
     def batches(
         self, start: Position | None, next_seq: int = 0, watermark_ms: int = 0
     ) -> Iterator[Batch]:
-        paths = [found.path for found in self._inputs]
+        paths = self.paths
         cursors = self._cursors(start or {})
         end = {path: cursor.fields() for path, cursor in zip(paths, cursors, strict=True)}
-        n_before = sum(cursor.n_records for cursor in cursors)
-        limit = self._config.limit
-        runs = cut(
-            self._within_time(self._merged(cursors)),
-            self._batch_events,
-            None if limit is None else max(limit - n_before, 0),
-        )
-        pace = _Pace(self._config.speed, self._clock, self._sleep)
-        for seq, records in enumerate(runs, next_seq):
+        pace = Pace(self._config.speed, self._clock, self._sleep)
+        for seq, records in enumerate(self._runs(cursors), next_seq):
             for number, cursor in _moved(cursors, records):
                 cursors[number] = cursor
                 end = {**end, paths[number]: cursor.fields()}
@@ -160,6 +158,14 @@ class FileSource:
             watermark_ms = batch.watermark_ms
             pace.wait_for(watermark_ms)
             yield batch
+
+    def records(self) -> Iterator[Records]:
+        """The records that `batches` makes its batches of, from the start of every file on.
+
+        They are cut alike and not paced. A time too far ahead to be believed is left to whoever
+        knows what the stream's time is.
+        """
+        return self._runs(self._cursors({}))
 
     def acknowledge(self, end: Position) -> None:
         """Do nothing: a file keeps no account of its readers."""
@@ -176,6 +182,13 @@ class FileSource:
                     "name the same files again, or start with an empty checkpoint.dir"
                 )
         return [_cursor(found, start.get(found.path)) for found in self._inputs]
+
+    def _runs(self, cursors: "Sequence[_Cursor]") -> Iterator[Records]:
+        """What is left to read, as runs of a batch's length."""
+        limit = self._config.limit
+        if limit is not None:
+            limit = max(limit - sum(cursor.n_records for cursor in cursors), 0)
+        return cut(self._within_time(self._merged(cursors)), self._batch_events, limit)
 
     def _merged(self, cursors: "Sequence[_Cursor]") -> Iterator[Records]:
         if any(found.path == STDIN for found in self._inputs):
@@ -262,7 +275,7 @@ def _moved(cursors: Sequence[_Cursor], records: Records) -> Iterator[tuple[int, 
         yield number, replace(cursors[number], place=place, n_records=n_records)
 
 
-class _Pace:
+class Pace:
     """Lets event time pass no faster than `speed` times the clock."""
 
     def __init__(

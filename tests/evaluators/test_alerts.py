@@ -1,7 +1,7 @@
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -244,6 +244,7 @@ def test_a_notice_tells_the_whole_story():
         "since": START_MS + MINUTE_MS,
         "renewed": False,
         "events": 250,
+        "catching_up": False,
         "description": "users see stale lists",
         "react": "boost",
         "anchor": "a-1",
@@ -254,6 +255,18 @@ def test_a_notice_tells_the_whole_story():
         "reference": None,
         "samples": 700.0,
     }
+
+
+def test_a_notice_says_that_it_comes_while_catching_up_a_backlog():
+    alerts = alerts_of(BELOW)
+    alerts.step(Figures(None), moment_at(0))
+    moments = [replace(moment_at(minute), is_backlog=minute == 1) for minute in (1, 2)]
+    values = (0.4, 0.6)
+    notices = [
+        alerts.step(Figures(value), moment)[0]
+        for value, moment in zip(values, moments, strict=True)
+    ]
+    assert [notice.record["catching_up"] for notice in notices] == [True, False]
 
 
 def test_the_end_of_an_episode_tells_when_it_began():
@@ -615,13 +628,18 @@ class TestAlertsState(StatefulContract):
         ]
 
 
-def test_a_state_reached_under_other_rules_is_refused():
-    state = alerts_of(BELOW).state_dict()
-    with pytest.raises(CheckpointError, match=r"made with other rules .*\(its own: low\)"):
-        alerts_of({**BELOW, "threshold": 0.4}).load_state_dict(state)
+def test_a_state_brings_its_own_rules_and_grid_back():
+    writer = alerts_of({**BELOW, "threshold": 0.3}, DROP, evaluate_every="10s")
+    reader = alerts_of(BELOW, ABOVE)
+    reader.load_state_dict(copy.deepcopy(writer.state_dict()))
+    assert reader.config == writer.config
+    assert list(reader.states()) == ["low", "drop"]
+    reader.step(Figures(None), moment_at(0))
+    notice = reader.step(Figures(0.2), moment_at(0.4))[0]
+    assert (notice.ts_ms, notice.record["threshold"]) == (START_MS + 20_000, 0.3)
 
 
 def test_a_state_of_another_version_is_refused():
     state = alerts_of(BELOW).state_dict() | {"schema_version": 99}
-    with pytest.raises(CheckpointError, match="version 99, expected 1"):
+    with pytest.raises(CheckpointError, match="version 99, expected 2"):
         alerts_of(BELOW).load_state_dict(state)

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from stream.announcing import announce
+from stream.announcing import announce, notice_text
 from stream.values import Notice
 
 RECORD = {
@@ -40,3 +40,22 @@ def test_a_reaction_is_a_warning(caplog):
     record = {"reaction": "freeze", "action": "begin", "rule": "recall_low", "reason": ""}
     announce([], [record])
     assert caplog.messages == ["reaction freeze to recall_low: begin"]
+
+
+@pytest.mark.parametrize("state", ["firing", "resolved"])
+def test_what_is_told_while_catching_up_a_backlog_says_so(state):
+    record = RECORD | {"state": state}
+    caught_up = notice_text(record | {"catching_up": False})
+    assert notice_text(record) == caught_up
+    assert notice_text(record | {"catching_up": True}) == (
+        f"{caught_up} (while catching up a backlog)"
+    )
+
+
+@pytest.mark.parametrize("state", ["resolved", "inactive"])
+def test_a_withdrawn_rule_has_no_figures_to_tell(state):
+    gone = dict.fromkeys(("value", "threshold", "clear", "reference", "samples"))
+    record = RECORD | gone | {"state": state, "withdrawn": True, "renewed": True}
+    text = f"alert recall_low is {state}: its rule was withdrawn"
+    assert notice_text(record | {"catching_up": False}) == text
+    assert notice_text(record | {"catching_up": True}) == f"{text} (while catching up a backlog)"

@@ -64,7 +64,7 @@ def test_metadata_of_any_kind_can_be_stored():
     catalogue = catalogue_of()
     odd = {"huge": 10**30, "when": datetime.date(2024, 1, 31), "deep": [{"x": float("inf")}]}
     catalogue.admit([], [Item(item="a", ts=1, attributes=odd)])
-    take_snapshot(catalogue.state_dict(), reuse={})
+    take_snapshot(catalogue.state_dict())
     assert catalogue.metadata(0)["attributes"]["huge"] == 10**30
     assert catalogue.metadata(0)["attributes"]["when"] == "2024-01-31"
 

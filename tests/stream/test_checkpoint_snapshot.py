@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from stream.checkpoint_snapshot import restore_state, take_snapshot
+from stream.checkpoint_snapshot import Buffers, make_room, restore_state, take_snapshot
 from stream.errors import CheckpointError
 
 DTYPES = ["?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8"]
@@ -84,16 +84,42 @@ def test_a_snapshot_does_not_follow_later_writes():
     assert restore_state(taken)["history"] == [1, 2]
 
 
-def test_memory_of_an_earlier_snapshot_is_written_over_where_shapes_agree():
-    earlier = take_snapshot({"kept": np.zeros(3), "grown": np.zeros(3), "cast": np.zeros(3)})
-    later = take_snapshot(
-        {"kept": np.ones(3), "grown": np.ones(4), "cast": np.ones(3, np.float32)},
-        reuse=earlier.arrays,
-    )
-    assert later.arrays["kept"] is earlier.arrays["kept"]
+def test_memory_of_an_earlier_snapshot_is_written_over():
+    buffers: Buffers = {}
+    take_snapshot({"kept": np.zeros(3), "cast": np.zeros(3), "gone": np.zeros(3)}, buffers)
+    before = dict(buffers)
+    later = take_snapshot({"kept": np.ones(3), "cast": np.ones(4, np.float32)}, buffers)
+    assert {name: memory is before[name] for name, memory in buffers.items()} == {
+        "kept": True,
+        "cast": True,
+    }
     assert later.arrays["kept"].tolist() == [1, 1, 1]
-    assert later.arrays["grown"].tolist() == [1, 1, 1, 1]
     assert later.arrays["cast"].dtype == np.float32
+    assert later.arrays["cast"].tolist() == [1, 1, 1, 1]
+
+
+def test_a_large_table_has_room_to_grow_in():
+    buffers: Buffers = {}
+    take_snapshot({"table": np.zeros((1 << 15, 4))}, buffers)
+    before = buffers["table"]
+    grown = np.arange(5 << 15, dtype=np.float64).reshape(-1, 4)
+    assert (take_snapshot({"table": grown}, buffers).arrays["table"] == grown).all()
+    assert buffers["table"] is before
+
+
+def test_room_is_made_before_it_is_needed():
+    buffers: Buffers = {}
+    table = np.ones((1 << 15, 4))
+    make_room(take_snapshot({"table": table, "small": np.ones(3)}, buffers), buffers)
+    before = dict(buffers)
+    make_room(
+        take_snapshot({"table": np.tile(table, (2, 1)), "small": np.ones(3)}, buffers), buffers
+    )
+    grown = buffers["table"]
+    assert len(before["table"]) < 2 * table.nbytes < len(grown)
+    assert buffers["small"] is before["small"]
+    assert (take_snapshot({"table": np.tile(table, (2, 1))}, buffers).arrays["table"] == 1).all()
+    assert buffers["table"] is grown
 
 
 def test_strided_and_transposed_arrays_keep_their_values():

@@ -272,19 +272,18 @@ def test_a_resumed_reactor_repeats_no_order_and_still_undoes_it():
     assert resumed.orders() == [("adjust", (1.0, 1.0))]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [reactor_of(low="freeze"), reactor_of({"boost": {"replay_factor": 4}}, low="boost")],
-    ids=["another-reaction", "another-factor"],
-)
-def test_a_state_reached_under_other_reactions_is_refused(other):
-    with pytest.raises(CheckpointError, match=r"made with other alerts\.reactions"):
-        other.load_state_dict(reactor_of(low="boost").state_dict())
+def test_a_state_brings_its_own_rules_and_bounds_back():
+    bounds = {"boost": {"replay_factor": 4, "at_most": "5h"}}
+    reader = Run(reactor_of(low="freeze"))
+    reader.reactor.load_state_dict(copy.deepcopy(reactor_of(bounds, low="boost").state_dict()))
+    assert deeds(reader.pass_hours(1, ("low", "firing"))) == [("boost", "begin", "low")]
+    assert reader.orders() == [("adjust", (4.0, 1.5))]
+    assert reader.pass_hours(5)[0]["reason"] == "after 5h, the most"
 
 
 def test_a_state_of_another_version_is_refused():
     state = reactor_of(low="boost").state_dict() | {"schema_version": 99}
-    with pytest.raises(CheckpointError, match="version 99, expected 1"):
+    with pytest.raises(CheckpointError, match="version 99, expected 2"):
         reactor_of(low="boost").load_state_dict(state)
 
 

@@ -6,7 +6,8 @@ import yaml
 from stream.build import config_hash
 from stream.config import FreshrankConfig
 from stream.errors import CheckpointError, UsageError
-from stream.replay import Replay, resolved, run_replay
+from stream.replay import Replay, run_replay
+from stream.run_folder import resolved
 from stream.sources.file import FileSource
 from tests.runs import SMALL, small_config, write_shop
 

@@ -1,8 +1,9 @@
 import pytest
 
 from stream.errors import SinkError, UsageError
-from stream.replay import Replay, resolved, run_replay
+from stream.replay import Replay, run_replay
 from stream.report import REPORT_FILE, write_report
+from stream.run_folder import resolved
 from stream.sources.batching import BatchConfig
 from stream.sources.file import FileSource, FileSourceConfig
 from tests.runs import small_config, write_shop

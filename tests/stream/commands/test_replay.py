@@ -235,7 +235,7 @@ def test_ctrl_c_again_aborts_what_cannot_end(out):
     _, err = process.communicate(timeout=60)
     assert n_signals >= 2
     assert process.returncode == 130
-    assert err == "aborted; --resume goes on from the newest checkpoint\n"
+    assert err == "aborted; a resume goes on from the newest checkpoint\n"
 
 
 @pytest.mark.slow

@@ -47,6 +47,21 @@ def test_the_threshold_is_the_one_that_it_fired_at():
     assert episode.values == [0.1, 0.4]
 
 
+@pytest.mark.parametrize(("fires", "state"), [(True, "resolved"), (False, "inactive")])
+def test_an_episode_may_end_without_a_figure_because_its_rule_was_withdrawn(fires, state):
+    gone = {"threshold": None, "clear": None, "reference": None, "samples": None}
+    records = [
+        transition(RULE | {"threshold": 0.3}, "pending", 9, 9, 0.1),
+        *[transition(RULE | {"threshold": 0.3}, "firing", 14, 9, 0.2)] * fires,
+        transition(RULE | gone, state, 19, 9, None) | {"withdrawn": True},
+        transition(RULE | {"threshold": 0.2}, "firing", 29, 29, 0.1),
+    ]
+    withdrawn, afresh = read_alerts(records).episodes
+    assert (withdrawn.ended_ms, withdrawn.is_withdrawn) == (19, True)
+    assert (withdrawn.threshold, withdrawn.values) == (0.3, [0.1, 0.2][: 1 + fires])
+    assert (afresh.pending_ms, afresh.ended_ms, afresh.is_withdrawn) == (29, None, False)
+
+
 def test_a_reaction_lasts_from_its_begin_to_its_end():
     [reacted] = read_alerts(alert_records()).reactions
     assert (reacted.reaction, hours(reacted.began_ms), hours(reacted.ended_ms)) == ("boost", 53, 82)

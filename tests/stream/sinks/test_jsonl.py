@@ -9,7 +9,7 @@ import pytest
 from stream.errors import SinkError
 from stream.sinks.jsonl import JsonlSink
 from tests.conformance.sink_contract import SinkContract, record
-from tests.fakes_sinks import ListSink
+from tests.fakes_sinks import LateSink, ListSink
 
 
 def read_lines(path):
@@ -29,17 +29,23 @@ class TestJsonlSink(SinkContract):
 
 
 class TestListSink(SinkContract):
+    sink_class = ListSink
+
     def setup_method(self):
         self.stores = {}
 
     def make(self, place):
-        return ListSink(self.stores.setdefault(place, []))
+        return self.sink_class(self.stores.setdefault(place, []))
 
     def read(self, place):
         return self.stores[place]
 
     def crash(self, sink):
         pass
+
+
+class TestLateSink(TestListSink):
+    sink_class = LateSink
 
 
 @pytest.fixture
@@ -182,3 +188,11 @@ def test_non_finite_numbers_become_null(path):
     sink.write({"seq": 0, "name": "ctr", "total": math.nan, "worst": math.inf})
     sink.close()
     assert read_lines(path) == [{"seq": 0, "name": "ctr", "total": None, "worst": None}]
+
+
+def test_an_encoder_of_ones_own_makes_the_lines(path):
+    sink = JsonlSink(path, encode=lambda record: record["name"].encode())
+    sink.write(record(0))
+    sink.write({"name": "ctr"})
+    sink.close()
+    assert path.read_bytes() == b"recall@20\nctr\n"

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stream.errors import SourceError, UsageError
+from stream.events import Click
 from stream.sources.batching import BatchConfig
 from stream.sources.file import FileSource, FileSourceConfig
+from stream.values import DeadLetter
 from tests.conformance.source_contract import as_plain
 from tests.files import (
     FOUR,
@@ -25,6 +27,7 @@ from tests.files import (
     letters,
     line,
     lines,
+    merged_files,
     parquet_file,
     plain_file,
     row,
@@ -178,6 +181,34 @@ def test_a_limit_counts_records_across_files_and_a_resume(folder):
     assert collected(source(*names, limit=10), whole[0]) == whole[1:]
     assert collected(source(*names, limit=10), whole[2]) == []
     assert len(items(collected(source(*names, limit=14), whole[2]))) == 4
+
+
+@pytest.mark.parametrize("make", [plain_file, csv_file, zstd_within_time_and_limit, merged_files])
+def test_records_are_those_of_the_batches(folder, make):
+    source = make(folder)
+    runs = list(source.records())
+    batches = list(source.batches(None))
+    assert [len(run) for run in runs] == [batch.n_records for batch in batches]
+    for run, batch in zip(runs, batches, strict=True):
+        believed = [e for e in run.entries if isinstance(e, DeadLetter) or e.ts < 4_000_000_000_000]
+        events = [entry for entry in believed if not isinstance(entry, DeadLetter)]
+        letters = [entry for entry in believed if isinstance(entry, DeadLetter)]
+        clicks = sorted((e for e in events if isinstance(e, Click)), key=lambda e: e.ts)
+        assert [click.item for click in clicks] == batch.clicks.item_B
+        assert letters == [one for one in batch.dead_letters if "far future" not in one.reason]
+
+
+def test_records_begin_anew_each_time_and_name_their_files(folder):
+    (folder / "a.jsonl").write_bytes(line(0) + line(2))
+    (folder / "b.jsonl").write_bytes(line(1))
+    two = source("*.jsonl")
+    for _ in range(2):
+        (run,) = two.records()
+        origins = [
+            f"{two.paths[file]}:{number}"
+            for file, number in zip(run.file_N, run.number_N, strict=True)
+        ]
+        assert origins == ["a.jsonl:1", "b.jsonl:1", "a.jsonl:2"]
 
 
 def test_a_file_that_has_grown_goes_on_where_it_ended(folder):

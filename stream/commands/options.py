@@ -1,0 +1,45 @@
+"""Options that several commands share, as they are written and what they mean.
+
+Raises
+------
+UsageError
+    From each: names the option, what came and what was expected.
+"""
+
+import math
+
+from stream.errors import UsageError
+
+
+def time_ms(option: str, text: str | None) -> int | None:
+    """Milliseconds of a time as people write it."""
+    from stream.decoding import ts_ms
+
+    if text is None:
+        return None
+    try:
+        return ts_ms(text)
+    except ValueError as err:
+        raise UsageError(
+            f"{option} {text}: expected ISO 8601, such as 2024-01-31 or 2024-01-31T18:30:00Z, "
+            "or milliseconds since 1970"
+        ) from err
+
+
+def above_zero(option: str, number: float | None) -> float | None:
+    """The number, if it is one that something can be paced by."""
+    if number is not None and not 0 < number < math.inf:
+        raise UsageError(f"{option} {number:g}: expected a number above 0, such as 60")
+    return number
+
+
+def columns_of(text: str | None) -> dict[str, str]:
+    """The column of each field named in `--map`."""
+    pairs = [pair.partition("=") for pair in text.split(",")] if text else []
+    for name, _, column in pairs:
+        if not name or not column:
+            raise UsageError(
+                f"--map {text}: expected FIELD=COLUMN, separated by commas, such as "
+                "user=visitorid,item=itemid,ts=timestamp"
+            )
+    return {name: column for name, _, column in pairs}

@@ -1,0 +1,61 @@
+"""`freshrank run`: learn from topics of Kafka, for as long as it is let run."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream.commands.stopping import DaemonSignals
+from stream.commands.terminal import examples
+from stream.errors import FreshrankError
+from stream.settings import read_settings
+
+LOGGER = logging.getLogger("freshrank.daemon")
+
+EXAMPLES = examples(
+    "freshrank run --config freshrank.yaml",
+    "freshrank run --config freshrank.yaml --out /var/lib/freshrank --set log.format=json",
+    "freshrank check freshrank.yaml --connect",
+)
+
+
+def run(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", metavar="FILE", help="A YAML file of settings.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="KEY=VALUE",
+            help="Set one key, such as source.kafka.start=latest; may be given many times.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", metavar="DIR", help="The run's folder; gone on with if it is."),
+    ] = Path("runs/live"),
+) -> None:
+    """Learn from topics of Kafka, and be judged on each click before.
+
+    A run that was stopped or killed goes on where it was: the same command again. SIGTERM and
+    Ctrl-C finish the batch, write a checkpoint and end; SIGHUP reads alert rules and log level
+    again; SIGUSR1 takes a checkpoint.
+    """
+    from stream.config import FreshrankConfig
+    from stream.daemon import Daemon, DaemonJob
+    from stream.live.logs import configure_logs
+    from stream.run_folder import holds_run, resolved
+
+    settings = read_settings(FreshrankConfig, config, overrides or ())
+    settings = resolved(settings, out, resume=holds_run(out))
+    daemon = Daemon(DaemonJob(settings, config, tuple(overrides or ()), out))
+    configure_logs(settings.log)
+    with DaemonSignals(daemon):
+        try:
+            daemon.run()
+        except FreshrankError as err:
+            LOGGER.error("%s", err)
+            raise typer.Exit(err.exit_status) from err

@@ -1,0 +1,362 @@
+"""The daemon: the loop behind Kafka, for as long as it is let run.
+
+The loop is that of a replay. Around it stand what the wall clock asks for: signals, the watch, the
+answers over HTTP, the service manager. All of that goes on in other threads, or between two
+batches; none of it reaches a metric, a weight or an alert but through the journal.
+"""
+
+import logging
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stream.build import build_pipeline, config_hash
+from stream.checkpoint import Checkpoints
+from stream.config import FreshrankConfig
+from stream.durable import write_durably
+from stream.errors import ConfigError
+from stream.journal import Journal
+from stream.kafka.connection import SOURCE_CONNECTION
+from stream.kafka.destination import Destination
+from stream.kafka.messages import dead_letter_message, record_message
+from stream.kafka.sink import KafkaSink
+from stream.kafka.source import KafkaSource
+from stream.live.health import Answers, HealthServer, reasons_to_wait
+from stream.live.incidents import Incidents
+from stream.live.logs import adopt_loggers, set_level
+from stream.live.rounds import Rounds
+from stream.live.stuck import Heartbeat
+from stream.live.supervisor import Supervisor
+from stream.live.watch import Status, Watch
+from stream.pipeline import Pipeline
+from stream.run_folder import (
+    differing_keys,
+    holds_run,
+    load_newest,
+    refuse_earlier_run,
+    write_config,
+    write_summary,
+)
+from stream.settings import read_settings
+from stream.values import Batch, Command, Incident, Position, Record
+
+LOGGER = logging.getLogger("freshrank.daemon")
+
+JOURNAL_FOLDER = "journal"
+INCIDENTS_FILE = "incidents.jsonl"
+RUN_FILE = "run.json"
+
+# How often the log tells how it goes.
+_TOLD_EVERY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonJob:
+    """What to run, and where.
+
+    `config` must have come through `resolved`; `path` and `overrides` are where it was read from,
+    to be read again on request. `out` is gone on with where it holds a run already.
+    """
+
+    config: FreshrankConfig
+    path: Path
+    overrides: Sequence[str]
+    out: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What one process holds open of a run."""
+
+    checkpoints: Checkpoints
+    incidents: Incidents
+    source: KafkaSource
+    sinks: Mapping[str, KafkaSink]
+    pipeline: Pipeline
+    heart: Heartbeat
+    is_resumed: bool
+
+
+class Daemon:
+    """One process of a live run.
+
+    `stop`, `reload` and `checkpoint_soon` may be called from signal handlers.
+
+    Parameters
+    ----------
+    job : DaemonJob
+        What to run.
+    environment : mapping
+        What a service manager says of itself.
+
+    Raises
+    ------
+    ConfigError
+        If the settings name no topics.
+    """
+
+    def __init__(self, job: DaemonJob, environment: Mapping[str, str] = os.environ) -> None:
+        if job.config.source.kafka is None:
+            raise ConfigError(
+                f"{job.path}: source.kafka is not set, and a daemon reads topics; write for "
+                "example source: {kafka: {connection: {bootstrap: 'localhost:9092'}, "
+                "topics: [events]}}, or replay files with freshrank replay"
+            )
+        self._job = job
+        self._kafka = job.config.source.kafka
+        self._supervisor = Supervisor(environment)
+        self._run: _Run | None = None
+        self._wants_stop = self._wants_reload = False
+        self._told = _Told()
+
+    def run(self) -> Record:
+        """Open the folder, run until stopped, leave everything on disk; the summary.
+
+        Raises
+        ------
+        FreshrankError
+            If the folder is in use or damaged, Kafka refuses, records were lost, or the disk is
+            full. What was committed stays whole: run again to go on.
+        """
+        with ExitStack() as stack:
+            run = self._run = self._opened(stack)
+            self._look_after(run, stack)
+            self._supervisor.ready()
+            start = self._goes_on_at(run)
+            n_before, began_s = run.pipeline.n_events, time.perf_counter()
+            if start is not None and not self._wants_stop:
+                run.pipeline.run(start)
+            self._supervisor.stopping()
+            n_events, seconds = run.pipeline.n_events - n_before, time.perf_counter() - began_s
+            folder = run.checkpoints.folder
+            summary = write_summary(run.pipeline, self._job.out, folder, n_events, seconds)
+        LOGGER.info("stopped in good order after %s events; run again to go on", f"{n_events:,}")
+        return summary
+
+    def stop(self) -> None:
+        """End after the batch in hand."""
+        self._wants_stop = True
+        if self._run is not None:
+            self._run.pipeline.stop()
+            for sink in self._run.sinks.values():
+                sink.let_pass()
+
+    def reload(self) -> None:
+        """Read alert rules and log level again, after the batch in hand."""
+        self._wants_reload = True
+
+    def checkpoint_soon(self) -> None:
+        """Take a recovery point after the batch in hand."""
+        if self._run is not None:
+            self._run.pipeline.checkpoint_soon()
+
+    def _opened(self, stack: ExitStack) -> _Run:
+        """Everything that a run holds open; the lock on its folder comes first."""
+        config, out = self._job.config, self._job.out
+        folder, is_resumed = out / config.checkpoint.dir, holds_run(out)
+        if not is_resumed:
+            refuse_earlier_run(out, folder)
+        settings = config.checkpoint.model_copy(update={"dir": folder})
+        checkpoints = stack.enter_context(Checkpoints(settings, config_hash(config)))
+        journal = stack.enter_context(closing(Journal(out / JOURNAL_FOLDER)))
+        checkpoints.keep(journal)
+
+        def report(incident: Incident) -> None:
+            incidents.report(incident)
+
+        sinks = self._sinks(journal, report, is_resumed)
+        told = [sinks["incidents"]] if "incidents" in sinks else []
+        for sink in told:  # the others are closed by the pipeline
+            sink.let_pass()  # its own troubles are incidents too: it must never wait for itself
+            stack.enter_context(closing(sink))
+        incidents = Incidents(out / INCIDENTS_FILE, told)
+        source = KafkaSource(self._kafka, config.batch, journal, report=report)
+        stack.enter_context(closing(source))
+        pipeline = build_pipeline(config, source, out, checkpoints, self._turn, sinks)
+        stack.enter_context(closing(pipeline))
+        adopt_loggers()
+        heart = Heartbeat(config.watch, report)
+        return _Run(checkpoints, incidents, source, sinks, pipeline, heart, is_resumed)
+
+    def _sinks(
+        self, journal: Journal, report: Callable[[Incident], None], is_resumed: bool
+    ) -> dict[str, KafkaSink]:
+        """The topics that outputs go to, by output."""
+        kafka = self._job.config.outputs.kafka
+        if kafka is None:
+            return {}
+        connection, setting = kafka.connection, "outputs.kafka.connection"
+        if connection is None:
+            connection, setting = self._kafka.connection, SOURCE_CONNECTION
+        run_id = _run_id(self._job.out)
+        return {
+            output: KafkaSink(
+                Destination(topic, output, run_id, connection, setting),
+                report,
+                message=dead_letter_message if output == "dead_letters" else record_message,
+                before_send=journal.sync,
+                # Incidents are no part of the state, and never told twice.
+                is_resumed=is_resumed and output != "incidents",
+            )
+            for output, topic in kafka.topics().items()
+        }
+
+    def _look_after(self, run: _Run, stack: ExitStack) -> None:
+        """Begin what the wall clock asks for, in threads of its own."""
+        config = self._job.config
+        watch = Watch(config.watch, time.monotonic, run.source.status, run.incidents.report)
+
+        def feed() -> None:
+            if not run.heart.is_stuck:
+                self._supervisor.feed()
+
+        every_s = config.watch.every / 1000
+        if self._supervisor.watchdog_s is not None:
+            every_s = min(every_s, self._supervisor.watchdog_s / 4)
+        rounds = Rounds(every_s, [watch.step, run.heart.step, feed])
+        stack.enter_context(closing(rounds))
+        rounds.start()
+        if config.server.port is not None:
+            answers = Answers(
+                problem=lambda: "the loop does not come round" if run.heart.is_stuck else None,
+                reasons_to_wait=lambda: reasons_to_wait(run.source.status()),
+                status=lambda: self._status(run),
+            )
+            server = HealthServer(config.server, answers)
+            stack.enter_context(closing(server))
+            server.start()
+
+    def _goes_on_at(self, run: _Run) -> Position | None:
+        """The position to read on from, its state loaded; None if it is to stop before."""
+        config, out = self._job.config, self._job.out
+        start, warnings = None, list[str]()
+        if run.is_resumed:
+            start, warnings = load_newest(config, out, run.checkpoints, run.pipeline)
+        for warning in warnings:
+            run.incidents.report(Incident("checkpoint", "newest", warning))
+        write_config(config, out)
+        if start is None:
+            start = self._first_position(run)
+            if start is None:
+                return None
+            run.pipeline.begin(start)
+        LOGGER.info("%s: batch %d is next", out, run.pipeline.next_seq)
+        if run.pipeline.parts.alerts.config != config.alerts:
+            run.source.order(_rules_command(config))
+        return start
+
+    def _first_position(self, run: _Run) -> Position | None:
+        """Where `source.kafka.start` says to begin; None if it is to stop before that is known."""
+
+        def is_stopped() -> bool:
+            run.heart.beat()
+            return self._wants_stop
+
+        return run.source.starting_position(is_stopped)
+
+    def _turn(self, batch: Batch | None, pipeline: Pipeline) -> None:  # noqa: ARG002
+        """Between two batches, and several times a second while there are none."""
+        run = self._run
+        assert run is not None, "the loop runs after everything is open"
+        run.heart.beat()
+        if self._wants_reload:
+            self._wants_reload = False
+            self._reload(run)
+        if text := self._told.due(pipeline, run.source.status()):
+            LOGGER.info("%s", text)
+            self._supervisor.status(text)
+
+    def _reload(self, run: _Run) -> None:
+        """Put in force what may change while it runs; name what may not."""
+        self._supervisor.reloading()
+        job = self._job
+        try:
+            config = read_settings(FreshrankConfig, job.path, job.overrides)
+        except ConfigError as err:
+            LOGGER.error("%s: not read again, everything stays as it was: %s", job.path, err)
+        else:
+            set_level(config.log.level)
+            changed = differing_keys(
+                job.config.model_dump(mode="json"),
+                config.model_copy(
+                    update={"threads": config.threads or job.config.threads}
+                ).model_dump(mode="json"),
+            )
+            if any(key.startswith("alerts") for key in changed):
+                run.source.order(_rules_command(config))
+            later = [key for key in changed if not key.startswith(("alerts", "log.level"))]
+            LOGGER.info(
+                "%s: read again%s",
+                job.path,
+                f"; in force after a restart only: {', '.join(later)}" if later else "",
+            )
+            kept = {"alerts": config.alerts, "log": config.log}
+            self._job = replace(job, config=job.config.model_copy(update=kept))
+        self._supervisor.ready()
+
+    def _status(self, run: _Run) -> dict[str, Any]:
+        """What `/status` answers; read by another thread while the loop runs."""
+        pipeline, status = run.pipeline, run.source.status()
+        return {
+            "out": str(self._job.out),
+            "version": version("freshrank"),
+            "pid": os.getpid(),
+            "next_seq": pipeline.next_seq,
+            "events": pipeline.n_events,
+            "watermark_ms": pipeline.watermark_ms,
+            "is_connected": status.is_connected,
+            "problem": status.problem,
+            "lag_records": status.lag_records,
+            "is_repeating": status.is_repeating,
+            "alerts_firing": pipeline.parts.alerts.firing,
+            "incidents": run.incidents.n_reported,
+            "sinks_pending": {name: sink.n_pending for name, sink in run.sinks.items()},
+        }
+
+
+class _Told:
+    """How it goes, in a sentence a minute."""
+
+    def __init__(self) -> None:
+        self._told_s = time.monotonic()
+        self._told_events: int | None = None
+
+    def due(self, pipeline: Pipeline, status: Status) -> str | None:
+        """The sentence, if it is time for one."""
+        now_s = time.monotonic()
+        if self._told_events is None:
+            self._told_events = pipeline.n_events
+        passed_s = now_s - self._told_s
+        if passed_s < _TOLD_EVERY_S:
+            return None
+        n_events = pipeline.n_events - self._told_events
+        self._told_s, self._told_events = now_s, pipeline.n_events
+        lag = "unknown" if status.lag_records is None else f"{status.lag_records:,} records"
+        time_text = datetime.fromtimestamp(pipeline.watermark_ms / 1000, UTC)
+        return (
+            f"{pipeline.n_events:,} events, {n_events / passed_s:,.0f} a second; lag {lag}; event "
+            f"time {time_text:%Y-%m-%d %H:%M:%S}"
+        )
+
+
+def _rules_command(config: FreshrankConfig) -> Command:
+    return {"alerts": config.alerts.model_dump(mode="json")}
+
+
+def _run_id(out: Path) -> str:
+    """The id of the run in this folder, made once."""
+    path = out / RUN_FILE
+    if path.is_file():
+        return str(msgspec.json.decode(path.read_bytes())["run_id"])
+    run_id = uuid.uuid4().hex
+    write_durably(path, msgspec.json.encode({"run_id": run_id}) + b"\n")
+    return run_id

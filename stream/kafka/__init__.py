@@ -1,0 +1,1 @@
+"""Kafka: where clicks come from, and where records may go."""

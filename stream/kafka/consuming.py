@@ -1,0 +1,95 @@
+"""Opening a consumer that reads partitions it was told to, from offsets it was told to."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kafka import KafkaConsumer
+
+from stream.kafka.connecting import connect
+from stream.kafka.settings import KafkaSourceConfig
+
+if TYPE_CHECKING:
+    from kafka.cluster import ClusterMetadata
+
+# New partitions and topics that were created again are seen within this time.
+METADATA_AGE_MS = 3_000
+# A broker that is there has answered by then; and a thread that is to end must do so in time.
+_BOOTSTRAP_TIMEOUT_MS = 5_000
+_CLOSE_TIMEOUT_MS = 1_000
+# kafka-python 3.0.12 loses sight of records of a paused partition once it has handed out some of
+# what came with them: they stay away after `resume`, for ever. So every poll takes all there is,
+# and a fetch brings so little at once that the first of it need not wait long for the last.
+_ALL = sys.maxsize
+_FETCH_PARTITION_BYTES = 256 << 10
+_FETCH_MAX_BYTES = 50 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A consumer, what it knows of the cluster, and how to let go of both.
+
+    `has_connection` says whether any broker is connected at the moment.
+    """
+
+    consumer: KafkaConsumer
+    cluster: "ClusterMetadata"
+    has_connection: Callable[[], bool]
+    close: Callable[[], None]
+
+
+def open_consumer(config: KafkaSourceConfig) -> Opened:
+    """A consumer of no group, that moves no offset by itself and creates no topic.
+
+    Without a group nothing that is wrong with its coordinator keeps records from being read.
+
+    Parameters
+    ----------
+    config : KafkaSourceConfig
+        What is read, and how the cluster is reached.
+
+    Raises
+    ------
+    KafkaError
+        If no broker lets us in; `is_temporary` says whether to wait and try again.
+    """
+    clients: list[Any] = []
+
+    def make(**settings: Any) -> KafkaConsumer:
+        def net_client(**configs: Any) -> Any:
+            clients.append(settings["kafka_client"](**configs))
+            return clients[-1]
+
+        return KafkaConsumer(**{**settings, "kafka_client": net_client})
+
+    consumer = connect(make, config.connection, **_settings(config))
+    client = clients[-1]
+    cluster = client.cluster
+    # kafka-python 3.0.12 does not hand this on from the consumer: where brokers create topics by
+    # themselves, it would bring a deleted one back, empty.
+    cluster.config["allow_auto_create_topics"] = False
+
+    def has_connection() -> bool:
+        return any(client.connected(broker.node_id) for broker in cluster.brokers())
+
+    def close() -> None:
+        consumer.close(autocommit=False, timeout_ms=_CLOSE_TIMEOUT_MS)
+
+    return Opened(consumer, cluster, has_connection, close)
+
+
+def _settings(config: KafkaSourceConfig) -> dict[str, Any]:
+    return {
+        "bootstrap_timeout_ms": _BOOTSTRAP_TIMEOUT_MS,
+        "metadata_max_age_ms": METADATA_AGE_MS,
+        "group_id": None,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+        "allow_auto_create_topics": False,
+        "metrics_enabled": False,
+        "isolation_level": config.isolation,
+        "max_poll_records": _ALL,
+        "max_partition_fetch_bytes": min(config.buffer_bytes, _FETCH_PARTITION_BYTES),
+        "fetch_max_bytes": min(config.buffer_bytes // 4, _FETCH_MAX_BYTES),
+    }

@@ -1,0 +1,511 @@
+import time
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from kafka.errors import CorruptRecordError, UnsupportedCodecError
+
+from stream.errors import GapError, KafkaError, SourceError
+from stream.values import DeadLetter
+from tests.conformance.source_contract import as_plain
+from tests.stream.kafka.fakes_kafka import Clock, FakeBroker, Run, running
+
+
+def full(batch):
+    """A batch as values that compare with `==`, what the wall clock decided included."""
+    return {
+        **as_plain(batch),
+        "end_order": list(batch.end),
+        "origins": batch.clicks.origin_B,
+        "is_backlog": batch.is_backlog,
+        "commands": batch.commands,
+    }
+
+
+def items(batches):
+    return [item for batch in batches for item in batch.clicks.item_B]
+
+
+def offsets(batch):
+    return {name: cursor["offset"] for name, cursor in batch.end.items()}
+
+
+def test_every_record_of_every_partition_is_handed_out_once(tmp_path):
+    broker = FakeBroker(clicks=3)
+    for n in range(30):
+        broker.click(f"clicks/{n % 3}", 1000 + n, f"i{n}")
+    with running(broker, tmp_path) as run:
+        batches = run.begin().records(30)
+    assert sorted(items(batches)) == sorted(f"i{n}" for n in range(30))
+    assert offsets(batches[-1]) == {"clicks/0": 10, "clicks/1": 10, "clicks/2": 10}
+    assert [batch.seq for batch in batches] == list(range(len(batches)))
+
+
+def test_a_batch_is_full_when_there_is_enough(tmp_path):
+    broker = FakeBroker(clicks=2)
+    for n in range(20):
+        broker.click(f"clicks/{n % 2}", 1000 + n)
+    with running(broker, tmp_path) as run:
+        assert [batch.n_records for batch in run.begin().records(20)] == [4] * 5
+
+
+def test_a_batch_is_cut_when_its_first_record_has_waited_long_enough(tmp_path):
+    broker = FakeBroker(clicks=1)
+    broker.click("clicks/0", 1000)
+    with running(broker, tmp_path, batch={"events": 4, "max_age_ms": 3_600_000}) as run:
+        run.begin()
+        run.until(lambda: run.source.status().lag_records == 1 and run.source._lanes.n_ready == 1)
+        run.clock.skip(3_601)
+        assert run.batch().n_records == 1
+
+
+def test_a_backlog_is_read_in_order_of_event_time(tmp_path):
+    broker = FakeBroker(clicks=3)
+    for n in range(40):
+        for number in range(3):
+            broker.click(f"clicks/{number}", 1000 * n + number, f"{n}-{number}")
+    with running(broker, tmp_path, batch={"events": 6, "max_age_ms": 5_000}) as run:
+        batches = run.begin().records(120)
+    assert items(batches) == [f"{n}-{number}" for n in range(40) for number in range(3)]
+
+
+def test_records_of_equal_time_come_by_partition_and_offset(tmp_path):
+    broker = FakeBroker(clicks=11)
+    for number in (10, 9, 2):
+        for n in range(2):
+            broker.click(f"clicks/{number}", 1000, f"{number}-{n}")
+    with running(broker, tmp_path, batch={"events": 6, "max_age_ms": 20}) as run:
+        assert items(run.begin().records(6)) == ["2-0", "2-1", "9-0", "9-1", "10-0", "10-1"]
+
+
+def test_what_cannot_be_used_is_a_dead_letter_with_all_of_its_bytes(tmp_path):
+    broker = FakeBroker(clicks=1)
+    noise = b"\xff" * 5_000
+    for value in (None, noise, b'{"type": "tap", "ts": 1}', b"x" * 9_000):
+        broker.send("clicks/0", value)
+    with running(broker, tmp_path, max_record_bytes=8_000) as run:
+        letters = run.begin().batch().dead_letters
+    assert [letter.origin for letter in letters] == [f"clicks[0]@{n}" for n in range(4)]
+    assert [letter.raw for letter in letters] == [
+        b"",
+        noise,
+        b'{"type": "tap", "ts": 1}',
+        b"x" * 9_000,
+    ]
+    assert letters[0].reason == "null value"
+    assert letters[2].reason == "Invalid value 'tap' - at `$.type`"
+    assert letters[3].reason == "too long: 9000 bytes, more than max_record_bytes 8000"
+
+
+def test_a_time_from_the_far_future_is_a_dead_letter_and_moves_no_time(tmp_path):
+    broker = FakeBroker(clicks=1)
+    for ts_ms in (1000, 1001, 90_000_000_000, 1002):
+        broker.click("clicks/0", ts_ms)
+    with running(broker, tmp_path) as run:
+        batch = run.begin().batch()
+    assert batch.watermark_ms == 1001
+    assert [letter.origin for letter in batch.dead_letters] == ["clicks[0]@2"]
+    assert batch.dead_letters[0].raw.endswith(b'"ts": 90000000000}')
+
+
+def test_topics_differ_in_type_names_and_format(tmp_path):
+    broker = FakeBroker(clicks=1, views=1)
+    broker.send("clicks/0", b"\x83\xa4user\xa1u\xa4item\xa1a\xa2ts\xcd\x03\xe8")
+    broker.send("clicks/0", b"\xc1")
+    broker.send("views/0", b'{"visitor": "v", "ts": 1000, "likes": "tea"}')
+    topics = (
+        {"name": "clicks", "format": "msgpack"},
+        {"name": "views", "type": "user", "map": {"user": "visitor", "text": "likes"}},
+    )
+    with running(broker, tmp_path, topics=topics) as run:
+        batch = run.begin().batch()
+    assert batch.clicks.item_B == ["a"]
+    assert [(user.user, user.text) for user in batch.others] == [("v", "tea")]
+    assert [letter.raw for letter in batch.dead_letters] == [b"\xc1"]
+
+
+def test_nothing_is_said_now_and_then_while_there_is_nothing(tmp_path):
+    with running(FakeBroker(clicks=1), tmp_path) as run:
+        run.begin()
+        began_s = time.monotonic()
+        assert [run.step() for _ in range(3)] == [None] * 3
+        assert time.monotonic() - began_s < 1.5
+    assert list(run.journal.entries(0)) == []
+
+
+def test_an_order_goes_into_the_next_batch_and_makes_one_if_none_comes(tmp_path):
+    with running(FakeBroker(clicks=1), tmp_path) as run:
+        run.begin()
+        assert run.step() is None
+        run.source.order({"alerts": {"rules": []}})
+        ordered_s = time.monotonic()
+        batch = run.batch()
+    assert time.monotonic() - ordered_s < 0.5
+    assert (batch.seq, batch.n_records, batch.commands) == (0, 0, ({"alerts": {"rules": []}},))
+
+
+def test_a_batch_is_part_of_a_backlog_while_much_more_is_unread(tmp_path):
+    broker = FakeBroker(clicks=1)
+    for n in range(20):
+        broker.click("clicks/0", 1000 + n)
+    with running(broker, tmp_path, backlog_records=10) as run:
+        batches = run.begin().records(20)
+    assert [batch.is_backlog for batch in batches] == [True, True, False, False, False]
+
+
+def test_a_silent_partition_is_excused_and_time_goes_on(tmp_path):
+    broker = FakeBroker(clicks=2)
+    for ts_ms in (1000, 1001):
+        broker.click("clicks/0", ts_ms)
+    for ts_ms in (5000, 5001):
+        broker.click("clicks/1", ts_ms)
+    with running(broker, tmp_path, idle_after="30s") as run:
+        first = run.begin().batch()
+        run.clock.skip(20)
+        for ts_ms in (6000, 6001):
+            broker.click("clicks/1", ts_ms)
+        second = run.batch()
+        run.clock.skip(20)
+        broker.tell()
+        third = run.batch()
+    assert [batch.watermark_ms for batch in (first, second, third)] == [1000, 1000, 6000]
+    assert (third.n_records, third.seq) == (0, 2)
+
+
+def test_nobody_is_excused_while_the_broker_is_not_heard(tmp_path):
+    broker = FakeBroker(clicks=2)
+    for name, ts_ms in (("clicks/0", 1000), ("clicks/0", 1001), ("clicks/1", 5000)):
+        broker.click(name, ts_ms)
+    with running(broker, tmp_path, idle_after="30s") as run:
+        assert run.begin().records(3)[-1].watermark_ms == 1000
+        broker.is_mute = True
+        run.clock.skip(8)
+        run.until(lambda: not run.source.status().is_connected)
+        run.clock.skip(10)
+        assert [run.step() for _ in range(3)] == [None] * 3
+
+
+def test_a_partition_that_appears_is_read_from_its_beginning(tmp_path):
+    broker = FakeBroker(clicks=1)
+    broker.click("clicks/0", 1000, "old")
+    with running(broker, tmp_path, start="latest") as run:
+        run.begin()
+        run.until(lambda: run.source.status().is_connected)
+        broker.grow("clicks", 2)
+        broker.click("clicks/1", 1001, "new")
+        batches = run.records(1)
+    assert items(batches) == ["new"]
+    assert offsets(batches[-1]) == {"clicks/0": 1, "clicks/1": 1}
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("earliest", {"clicks/0": 2, "clicks/1": 0}),
+        ("latest", {"clicks/0": 6, "clicks/1": 0}),
+        (1400, {"clicks/0": 4, "clicks/1": 0}),
+        ("1970-01-01T00:00:01.400Z", {"clicks/0": 4, "clicks/1": 0}),
+        (9999, {"clicks/0": 6, "clicks/1": 0}),
+        ({"clicks/0": 3}, {"clicks/0": 3, "clicks/1": 0}),
+    ],
+)
+def test_the_first_run_starts_where_it_is_told_to(tmp_path, start, expected):
+    broker = FakeBroker(clicks=2)
+    for n in range(6):
+        broker.send("clicks/0", b"{}", timestamp=1000 + 100 * n)
+    broker.log("clicks/0").delete_before(2)
+    with running(broker, tmp_path, start=start) as run:
+        position = run.source.starting_position()
+    assert {name: cursor["offset"] for name, cursor in position.items()} == expected
+    assert {cursor["topic_id"] for cursor in position.values()} == {broker.ids["clicks"].hex}
+    assert broker.opened[0].is_closed
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ({"clicks/0": 7}, "source.kafka.start: clicks/0 holds the offsets 0 to 1, got 7"),
+        ({"clicks/4": 0}, "source.kafka.start: clicks/4 is not there, clicks has 1 partitions"),
+    ],
+)
+def test_a_start_that_is_not_there_is_refused(tmp_path, start, message):
+    broker = FakeBroker(clicks=1)
+    broker.click("clicks/0", 1)
+    with running(broker, tmp_path, start=start) as run, pytest.raises(KafkaError, match=message):
+        run.source.starting_position()
+
+
+def test_an_unknown_topic_is_refused_with_the_name_that_was_meant(tmp_path):
+    with (
+        running(FakeBroker(clicks=1), tmp_path, topics=("clikcs",)) as run,
+        pytest.raises(KafkaError, match=r"source\.kafka\.topics: .* clikcs .* did you mean clicks"),
+    ):
+        run.begin().batch(within_s=10)
+
+
+def test_a_topic_that_may_not_be_seen_is_refused(tmp_path):
+    broker = FakeBroker(clicks=1)
+    broker.unauthorized = {"clicks"}
+    with running(broker, tmp_path) as run, pytest.raises(KafkaError, match="clicks"):
+        run.begin().batch(within_s=10)
+
+
+def test_a_broker_that_is_away_at_first_is_waited_for(tmp_path):
+    broker = FakeBroker(clicks=1)
+    broker.click("clicks/0", 1000)
+    broker.is_away = True
+    with running(broker, tmp_path) as run:
+        run.begin()
+        run.until(lambda: "away" in (run.source.status().problem or ""))
+        assert not run.source.status().is_connected
+        broker.is_away = False
+        assert run.batch().n_records == 1
+        assert run.source.status().is_connected
+
+
+def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(tmp_path):
+    broker = FakeBroker(clicks=1)
+    for n in range(4):
+        broker.click("clicks/0", 1000 + n, f"i{n}")
+    with running(broker, tmp_path) as run:
+        run.begin().records(4)
+        broker.is_away = True
+        for n in range(4, 8):
+            broker.click("clicks/0", 1000 + n, f"i{n}")
+        run.clock.skip(40)  # so long that the consumer is given up
+        run.until(lambda: not run.source.status().is_connected)
+        broker.is_away = False
+        assert items(run.records(4)) == ["i4", "i5", "i6", "i7"]
+    assert all(consumer.is_closed for consumer in broker.opened)
+
+
+def test_a_closed_source_leaves_no_thread_and_no_consumer(tmp_path):
+    broker = FakeBroker(clicks=1)
+    with running(broker, tmp_path) as run:
+        run.begin()
+        assert run.step() is None
+    assert run.source._fetcher._work.done()
+    assert [consumer.is_closed for consumer in broker.opened] == [True]
+
+
+def test_damage_on_the_way_is_read_again_and_damage_on_disk_is_fatal(tmp_path):
+    broker = FakeBroker(clicks=1)
+    broker.click("clicks/0", 1000)
+    with running(broker, tmp_path) as run:
+        run.begin().batch()
+        broker.opened[-1].error = CorruptRecordError("on the way")
+        broker.click("clicks/0", 1001)
+        assert run.batch().n_records == 1
+        for _ in range(2):
+            n_opened = len(broker.opened)
+            broker.opened[-1].error = CorruptRecordError("at offset 1")
+            run.until(lambda n=n_opened: len(broker.opened) > n)
+        broker.opened[-1].error = CorruptRecordError("at offset 1")
+        with pytest.raises(SourceError, match="at offset 1.*damaged where the broker keeps it"):
+            run.batch()
+
+
+def test_what_no_waiting_mends_ends_the_run(tmp_path):
+    broker = FakeBroker(clicks=1)
+    with running(broker, tmp_path) as run:
+        run.begin()
+        run.until(lambda: run.source.status().is_connected)
+        for _ in range(2):
+            n_opened = len(broker.opened)
+            broker.opened[-1].error = UnsupportedCodecError("snappy")
+            run.until(lambda n=n_opened: len(broker.opened) > n)
+        broker.opened[-1].error = UnsupportedCodecError("snappy")
+        with pytest.raises(KafkaError, match="snappy"):
+            run.batch()
+
+
+def test_offsets_without_records_are_no_lag(tmp_path):
+    broker = FakeBroker(clicks=1)
+    broker.click("clicks/0", 1000)
+    broker.log("clicks/0").skip(3)
+    with running(broker, tmp_path) as run:
+        run.begin().batch()
+        run.until(lambda: run.source.status().lag_records == 0)
+        broker.click("clicks/0", 1001)
+        batch = run.batch()
+    assert offsets(batch) == {"clicks/0": 5}
+
+
+def test_the_status_tells_how_far_the_reading_is(tmp_path):
+    broker = FakeBroker(clicks=1)
+    for n in range(9):
+        broker.send("clicks/0", b"{}", timestamp=50 + n)
+    with running(broker, tmp_path) as run:
+        run.begin().batch()
+        run.until(lambda: run.source.status().lag_records == 5) if False else None
+        status = run.source.status()
+    assert (status.n_records, status.newest_ts_ms, status.is_repeating) == (4, 53, False)
+    assert status.positions == {"clicks/0": 4}
+    assert status.lag_records == 5
+
+
+def test_reading_ahead_stops_when_enough_waits(tmp_path):
+    broker = FakeBroker(clicks=2)
+    for n in range(400):
+        broker.click(f"clicks/{n % 2}", 1000 + n)
+    with running(broker, tmp_path, buffer_records=40) as run:
+        run.begin().batch()
+        time.sleep(0.1)
+        waiting = [run.source._fetcher._handover.waiting(f"clicks/{n}")[0] for n in range(2)]
+        assert max(waiting) <= 20 + broker.fetch_records
+        assert sum(batch.n_records for batch in run.records(396)) == 396
+
+
+@pytest.mark.parametrize("cause", ["retention", "recreated", "shortened"])
+def test_records_that_are_gone_end_the_run(tmp_path, cause):
+    broker = FakeBroker(clicks=1)
+    for n in range(8):
+        broker.click("clicks/0", 1000 + n)
+    with running(broker, tmp_path / "1") as run:
+        run.begin().records(8)
+        end = run.batch().end if False else {"clicks/0": _cursor(broker, 8)}
+        break_log(broker, cause)
+    with (
+        running(broker, tmp_path / "2") as run,
+        pytest.raises(GapError, match=r"clicks\[0\]: .*source\.kafka\.on_gap: earliest"),
+    ):
+        run.begin(end).batch()
+
+
+def _cursor(broker, offset):
+    return {"offset": offset, "topic_id": broker.ids["clicks"].hex, "ts_ms": 1000}
+
+
+def break_log(broker, cause):
+    if cause == "retention":
+        for n in range(8, 20):
+            broker.click("clicks/0", 1000 + n, f"i{n}")
+        broker.log("clicks/0").delete_before(15)
+    elif cause == "recreated":
+        broker.delete("clicks")
+        broker.create("clicks", 1)
+        for n in range(20):
+            broker.click("clicks/0", 2000 + n, f"new{n}")
+    else:
+        broker.log("clicks/0").shorten(5)
+
+
+@pytest.mark.parametrize(
+    ("cause", "start", "lost", "expected"),
+    [
+        ("retention", 15, 7, ["i15", "i16", "i17", "i18", "i19"]),
+        ("recreated", 0, 0, [f"new{n}" for n in range(20)]),
+        ("shortened", 5, 0, ["later"]),
+    ],
+)
+@pytest.mark.parametrize("is_running", [True, False])
+def test_the_reading_goes_on_behind_a_gap(tmp_path, cause, start, lost, expected, is_running):
+    broker = FakeBroker(clicks=1)
+    for n in range(8):
+        broker.click("clicks/0", 1000 + n)
+    with running(broker, tmp_path / "1", on_gap="earliest", batch={"events": 8}) as run:
+        before = run.begin().records(8)[-1]
+        if not is_running:
+            run.close()
+            run = Run(broker, tmp_path / "2", on_gap="earliest", batch={"events": 8})
+        break_log(broker, cause)
+        if not is_running:
+            run.begin(before.end, before.seq + 1, before.watermark_ms)
+        else:
+            broker.tell()
+        if cause == "shortened":
+            deadline_s = time.monotonic() + 5
+            while not run.incidents:
+                assert time.monotonic() < deadline_s
+                run.step()
+            broker.click("clicks/0", 3000, "later")
+        batches = run.records(len(expected))
+        ranges = next(iter(run.journal.entries(batches[0].seq))).ranges
+        run.close()
+    assert items(batches) == expected
+    assert ranges["clicks/0"].start == start
+    [incident] = run.incidents
+    assert (incident.kind, incident.name) == ("gap", "clicks/0")
+    assert incident.details["cause"] == cause
+    assert incident.details["lost_records"] == lost
+
+
+def test_a_topic_created_again_is_never_read_at_the_old_offset(tmp_path):
+    broker = FakeBroker(clicks=1)
+    for n in range(4):
+        broker.click("clicks/0", 1000 + n, f"old{n}")
+    with running(broker, tmp_path) as run:
+        run.begin().records(4)
+        broker.is_mute = True  # nobody has told yet that it is another topic
+        broker.delete("clicks")
+        with broker.changed:
+            broker.create.__wrapped__ if False else None
+            broker.logs["clicks"] = {}
+            broker.ids["clicks"] = type(next(iter(FakeBroker(x=1).ids.values())))(int=99)
+            broker.logs["clicks"] = dict(FakeBroker(clicks=1).logs["clicks"])
+        for n in range(8):
+            broker.click("clicks/0", 1000 + n, f"new{n}")
+        run.until(lambda: bool(run.source._fetcher._handover) and _polled(broker))
+        assert [run.step() for _ in range(2)] == [None, None]
+        broker.is_mute = False
+        with pytest.raises(GapError, match="deleted and created again"):
+            run.batch()
+
+
+def _polled(broker):
+    part = next(iter(broker.opened[-1]._positions))
+    return broker.opened[-1]._positions[part] > 4
+
+
+def test_a_topic_that_is_gone_is_waited_for(tmp_path):
+    broker = FakeBroker(clicks=1)
+    broker.click("clicks/0", 1000)
+    with running(broker, tmp_path, on_gap="earliest") as run:
+        run.begin().batch()
+        broker.delete("clicks")
+        broker.tell()
+        run.until(lambda: "clicks does not exist" in (run.source.status().problem or ""))
+        assert run.source.status().is_connected
+        broker.create("clicks", 1)
+        broker.click("clicks/0", 2000, "new")
+        assert items(run.records(1)) == ["new"]
+        assert run.source.status().problem is None
+
+
+@hypothesis_settings(max_examples=25)
+@given(data=st.data())
+def test_a_repeated_journal_gives_equal_batches_from_any_checkpoint(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("journal")
+    broker = FakeBroker(clicks=3, views=1)
+    names = ("clicks/0", "clicks/1", "clicks/2", "views/0")
+    values = st.tuples(st.sampled_from(names), st.integers(0, 6), st.integers(0, 40))
+    sent = data.draw(st.lists(values, min_size=1, max_size=40))
+    for n, (name, kind, time) in enumerate(sent):
+        if kind == 0:
+            broker.send(name, b"not json")
+        elif kind == 1:
+            broker.log(name).skip(2)
+        elif kind == 2:
+            broker.click(name, 10**12 + time, f"far{n}")
+        else:
+            broker.click(name, 1000 * time, f"i{n}")
+    n_records = sum(kind != 1 for _, kind, _ in sent)
+    batch = {"events": data.draw(st.integers(1, 9)), "max_age_ms": data.draw(st.integers(1, 15))}
+    broker.fetch_records = data.draw(st.integers(1, 9))
+    common = {"batch": batch, "topics": ("clicks", "views"), "max_ahead": "1d"}
+    with running(broker, folder, **common) as run:
+        start = run.source.starting_position()
+        live = run.begin(start).records(n_records)
+    broker.fetch_records = data.draw(st.integers(1, 9))
+    from_batch = data.draw(st.integers(0, len(live)))
+    before = live[from_batch - 1] if from_batch else None
+    common["batch"] = {"events": 3, "max_age_ms": 1}
+    with running(broker, folder, until_journal_end=True, **common) as run:
+        if before is None:
+            run.begin(start)
+        else:
+            run.begin(before.end, before.seq + 1, before.watermark_ms)
+        repeated = run.rest()
+    assert [full(one) for one in repeated] == [full(one) for one in live[from_batch:]]
