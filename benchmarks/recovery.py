@@ -1,10 +1,10 @@
 """How long learning stands still while a checkpoint is taken, and how long a resume takes.
 
 A stream over 100,000 items, all of them in the model's table, with some new ones in each batch,
-goes through the loop with the default transformer and shadows. The stall is the time of a batch after
-which a checkpoint was due, less the median of the batches around it; each checkpoint is on disk
-before the next batch begins, as it is where they are a minute apart. The resume is timed from an
-opened folder to the first batch that is judged, after the imports.
+goes through the loop with the default transformer and shadows. The stall is the time of a batch
+after which a checkpoint was due, less the median of the batches around it; each checkpoint is on
+disk before the next batch begins, as it is where they are a minute apart. The resume is timed from
+an opened folder to the first batch that is judged, after the imports.
 
     python -m benchmarks.recovery [--items 100000] [--checkpoints 12]
 """

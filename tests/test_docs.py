@@ -13,7 +13,10 @@ from stream.config import FreshrankConfig
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^(?:zcat \S+ \| )?(freshrank .+?)(?:\s+#.*)?$", README, re.MULTILINE)
+COMMANDS = re.findall(
+    r"^(?:zcat \S+ \| )?(freshrank .+?)(?:\s+#.*)?$", README.replace("\\\n", " "), re.MULTILINE
+)
+SHIPPED = [*(ROOT / "benchmarks").glob("*.yaml"), ROOT / "deploy" / "freshrank.yaml"]
 
 
 def test_the_architecture_lists_every_module_with_its_own_first_line():
@@ -28,15 +31,15 @@ def test_the_architecture_lists_every_module_with_its_own_first_line():
     assert listed == modules
 
 
-def test_the_settings_in_the_readme_are_valid_and_all_but_alerts_the_defaults():
-    alerts, settings = sorted(
-        map(yaml.safe_load, re.findall(r"```yaml\n(.+?)```", README, re.DOTALL)), key=len
-    )
-    assert len(FreshrankConfig.model_validate(alerts).alerts.rules) == 2
-    shown = FreshrankConfig.model_validate(settings)
-    as_default = FreshrankConfig.model_validate(settings | {"ranking": {}})
+def test_the_settings_in_the_readme_are_valid_and_those_shown_as_defaults_are():
+    blocks = map(yaml.safe_load, re.findall(r"```yaml\n(.+?)```", README, re.DOTALL))
+    first_key = {next(iter(block)): FreshrankConfig.model_validate(block) for block in blocks}
+    assert first_key.keys() == {"alerts", "source", "ranking"}
+    assert len(first_key["alerts"].alerts.rules) == 2
+    assert first_key["source"].outputs.kafka is not None
+    shown = first_key["ranking"]
     assert shown.ranking.exclude_seen
-    assert as_default == FreshrankConfig()
+    assert shown.model_copy(update={"ranking": FreshrankConfig().ranking}) == FreshrankConfig()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -57,7 +60,7 @@ def test_each_command_in_the_readme_is_one_that_exists(command):
     assert {word for word in arguments if word.startswith("--")} <= known
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted(SHIPPED), ids=lambda path: path.name)
 def test_each_shipped_configuration_is_valid(path):
     FreshrankConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 

@@ -8,7 +8,17 @@ from typer.testing import CliRunner
 
 from stream import cli
 
-COMMANDS = ["demo", "replay", "report", "simulate", "import", "check", "inspect"]
+COMMANDS = [
+    "demo",
+    "replay",
+    "run",
+    "produce",
+    "report",
+    "simulate",
+    "import",
+    "check",
+    "inspect",
+]
 
 
 def call(capsys, *args):

@@ -74,8 +74,8 @@ class FakeBroker:
         self.unauthorized: set[str] = set()
         self.fetch_records = 5
         self.opened: list[FakeConsumer] = []
-        for topic, count_ in n_partitions.items():
-            self.create(topic, count_)
+        for topic, number in n_partitions.items():
+            self.create(topic, number)
 
     def create(self, topic: str, n_partitions: int) -> None:
         self.ids[topic] = UUID(int=next(_IDS))
@@ -105,9 +105,10 @@ class FakeBroker:
         return offset
 
     def tell(self) -> None:
-        """Answer the questions about topics that are asked every few seconds."""
-        for consumer in list(getattr(self, "opened", [])):
-            consumer.cluster.answer()
+        """Answer what is asked about topics every few seconds."""
+        for consumer in self.opened:
+            if not self.is_mute and not consumer.is_closed:
+                consumer.cluster.answer()
 
     def open(self) -> Opened:
         if self.is_away:
@@ -164,6 +165,7 @@ class FakeConsumer:
         self.paused: set[TopicPartition] = set()
         self.is_closed = False
         self.error: Exception | None = None
+        self.fetched_offsets: dict[str, int] = {}
 
     def assign(self, parts: Sequence[TopicPartition]) -> None:
         self._positions = {part: self._positions.get(part) for part in parts}
@@ -201,6 +203,7 @@ class FakeConsumer:
                 raise OffsetOutOfRangeError({part: position})
             records, self._positions[part] = log.since(position, self._broker.fetch_records)
             self._highwater[part] = log.end
+            self.fetched_offsets[part.topic] = self._positions[part]
             if records:
                 found[part] = records
         return found
@@ -265,7 +268,13 @@ class Run:
     """A source over a fake broker, with what it reports."""
 
     def __init__(
-        self, broker: FakeBroker, folder, until_journal_end=False, batch=None, clock=None, **settings
+        self,
+        broker: FakeBroker,
+        folder,
+        until_journal_end=False,
+        batch=None,
+        clock=None,
+        **settings,
     ) -> None:
         self.broker = broker
         self.clock = clock or Clock()

@@ -19,7 +19,6 @@ from tests.brokers import (
     create_topic,
     delete_records,
     delete_topic,
-    offsets,
     produce,
     topic_id,
 )
@@ -83,9 +82,7 @@ class Reader:
 
     def settled(self):
         """Until the source stands at the end of its topic."""
-        self.until(
-            lambda _: self.source.status().is_connected and self.source._lanes.lanes != ()
-        )
+        self.until(lambda _: self.source.status().is_connected and self.source._lanes.lanes != ())
 
 
 def items(batches):
@@ -142,9 +139,7 @@ def test_partitions_that_are_added_are_read_from_their_beginning(kafka, topic, t
         assert items(reader.records(30)) == names(30, "new")
 
 
-def test_a_topic_created_again_while_running_is_never_taken_for_the_old_one(
-    kafka, topic, tmp_path
-):
+def test_a_topic_created_again_while_running_is_never_taken_for_the_old_one(kafka, topic, tmp_path):
     name = topic(2)
     produce(kafka.bootstrap, name, clicks(20, "old"))
     with Reader(kafka.bootstrap, name, tmp_path, on_gap="earliest") as reader:
@@ -312,4 +307,3 @@ def test_connections_that_are_reset_again_and_again_lose_and_double_nothing(own_
                 proxy.reset()
             found += reader.records(20_000 - sum(b.n_records for b in found))
     assert items(found) == names(20_000)
-    assert offsets is not None
