@@ -161,7 +161,9 @@ class Lane:
         """Whether nothing of a range is still to come; then go on behind it."""
         if is_same(self._fetched_topic_id, part.topic_id) and self._fetched < part.stop:
             return False
-        self.offset, self.topic_id, self.is_moved = part.stop, part.topic_id, False
+        is_beyond = self.offset > part.stop or not is_same(self.topic_id, part.topic_id)
+        if not (self.is_moved and is_beyond):  # else records behind the range are gone too
+            self.offset, self.topic_id, self.is_moved = part.stop, part.topic_id, False
         self.time = PartitionTime(part.ts_ms)
         return True
 

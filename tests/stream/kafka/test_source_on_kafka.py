@@ -184,7 +184,7 @@ def test_records_that_retention_took_are_counted(kafka, topic, tmp_path, on_gap)
     with Reader(kafka.bootstrap, name, tmp_path, on_gap=on_gap) as reader:
         reader.begin(last.end, last.seq + 1, last.watermark_ms)
         if on_gap == "fail":
-            with pytest.raises(GapError, match="70 records from offset 20 on .* is at 90"):
+            with pytest.raises(GapError, match=r"70 records from offset 20 on .* is at 90"):
                 reader.records(1)
             return
         batches = reader.records(30)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stream.events import Click, User
-from stream.sources.batching import BatchConfig, cut, to_batch
+from stream.sources.batching import BatchConfig, as_batch, cut, to_batch, without_far_future
 from stream.sources.records import Records, times
 from stream.values import DeadLetter
 
@@ -81,6 +81,26 @@ def test_an_event_from_the_far_future_is_buried_and_moves_no_watermark():
     assert batch.clicks.item_B == ["i", "j"]
     reason = "far future: ts 9000 is more than 1s ahead of the stream"
     assert batch.dead_letters == (letter, DeadLetter("f:3", reason, b"raw 2"))
+
+
+def test_which_records_are_events_is_told_after_the_far_future_was_buried():
+    letter = DeadLetter("f:1", "broken", b"{")
+    entries = [Click("u", "i", 5), letter, Click("u", "j", 9_000), Click("u", "k", 6)]
+    ts_N = np.array([5, 5, 9_000, 6])
+    found, is_event_N = without_far_future(
+        entries, ts_N, 0, 1000, lambda i, reason: DeadLetter(f"f:{i}", reason[:10], b"raw")
+    )
+    assert found == [entries[0], letter, DeadLetter("f:2", "far future", b"raw"), entries[3]]
+    assert is_event_N.tolist() == [True, False, False, True]
+    assert entries[2].item == "j"
+
+
+def test_a_batch_of_checked_records_has_the_time_it_is_given():
+    letter = DeadLetter("f:2", "broken", b"{")
+    batch = as_batch(7, [Click("u", "b", 9), letter, Click("u", "a", 8)], ["x", "y", "z"], 5, {})
+    assert (batch.seq, batch.n_records, batch.watermark_ms) == (7, 3, 5)
+    assert (batch.clicks.item_B, batch.clicks.origin_B) == (["a", "b"], ["z", "x"])
+    assert batch.dead_letters == (letter,)
 
 
 def test_a_setting_is_checked():
