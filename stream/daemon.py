@@ -268,6 +268,8 @@ class Daemon:
         run = self._run
         assert run is not None, "the loop runs after everything is open"
         run.heart.beat()
+        for sink in run.sinks.values():
+            sink.flush()  # a topic that refuses ends the run, though nothing is written to it
         if self._wants_reload:
             self._wants_reload = False
             self._reload(run)
@@ -311,6 +313,7 @@ class Daemon:
             "version": version("freshrank"),
             "pid": os.getpid(),
             "next_seq": pipeline.next_seq,
+            "records": pipeline.n_records,
             "events": pipeline.n_events,
             "watermark_ms": pipeline.watermark_ms,
             "is_connected": status.is_connected,

@@ -1,5 +1,6 @@
 """Events on their way to a topic while a daemon reads it: in bursts, by user, some of them bad."""
 
+import contextlib
 import random
 import threading
 import zlib
@@ -8,10 +9,11 @@ from types import TracebackType
 
 import msgspec
 from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
-MAX_BURST = 150
-# Long enough at times that batches end by age, and that silent partitions are excused.
-PAUSES_S = (0.0, 0.05, 0.2, 0.2, 0.4, 1.2)
+# Fewer a second than a small daemon reads: batches end by number and by age.
+MAX_BURST = 80
+PAUSES_S = (0.0, 0.05, 0.2, 0.2, 0.4, 1.0)
 
 POISON: tuple[bytes | None, ...] = (
     None,
@@ -32,8 +34,8 @@ class Feeder:
     """Produces values in bursts from a thread of its own, for the length of a `with` block.
 
     Each goes to the partition of its user; about one in forty is followed by a bad one. The
-    order, the bursts and the bad ones follow from `seed`. A broker that is away for less than two
-    minutes is waited for.
+    order, the bursts and the bad ones follow from `seed`. `hold` and `go_on` make it pause. A
+    broker that is away for less than two minutes is waited for.
 
     Parameters
     ----------
@@ -51,6 +53,8 @@ class Feeder:
         self._topic = topic
         self._values = values
         self._rng = random.Random(seed)
+        self._may_go_on = threading.Event()
+        self._may_go_on.set()
         self._is_hurried = threading.Event()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
@@ -79,17 +83,24 @@ class Feeder:
     ) -> None:
         self._is_over.set()
         self._is_hurried.set()
+        self._may_go_on.set()
         self._thread.join(30.0)
-        self._producer.close(timeout=0 if error else 30.0)
+        # Of a test that failed nothing more is wanted, and its broker may be gone.
+        with contextlib.suppress(KafkaTimeoutError if error else ()):
+            self._producer.close(timeout=0 if error else 30.0)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether everything was handed over."""
-        return not self._thread.is_alive()
+    def hold(self) -> None:
+        """Produce nothing for now: once this burst is out, every partition is silent."""
+        self._may_go_on.clear()
+
+    def go_on(self) -> None:
+        """Produce again."""
+        self._may_go_on.set()
 
     def finish(self, timeout_s: float = 120.0) -> int:
         """Produce the rest at once; how many records the broker has acknowledged in all."""
         self._is_hurried.set()
+        self._may_go_on.set()
         self._thread.join(timeout_s)
         assert not self._thread.is_alive(), "not everything was produced in time"
         self._producer.flush(timeout=timeout_s)
@@ -99,6 +110,7 @@ class Feeder:
     def _run(self) -> None:
         left = list(reversed(self._values))
         while left and not self._is_over.is_set():
+            self._may_go_on.wait()
             for _ in range(min(self._rng.randint(1, MAX_BURST), len(left))):
                 self._send(left.pop())
                 if self._rng.random() < 1 / 40:

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError as ClientError
+from kafka.errors import KafkaTimeoutError
 from kafka.structs import OffsetAndMetadata
 
 from stream.errors import KafkaError
@@ -83,11 +84,15 @@ class OffsetCommitter:
         except (ClientError, KafkaError) as err:
             self._close()
             if not self._is_failing:
+                # kafka-python waits for a topic that is gone as for a broker that is away.
+                late = f"it took more than {_COMMIT_TIMEOUT_MS / 1000:g} s"
                 LOGGER.warning(
                     "offsets of group %s cannot be committed: %s (they are for lag tools only; "
                     "source.kafka.group: null does without)",
                     self._config.group,
-                    explain(err, self._config.connection),
+                    late
+                    if isinstance(err, KafkaTimeoutError)
+                    else explain(err, self._config.connection),
                 )
             self._is_failing = True
         else:

@@ -1,6 +1,5 @@
 """Opening a consumer that reads partitions it was told to, from offsets it was told to."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,7 @@ METADATA_AGE_MS = 3_000
 # A broker that is there has answered by then; and a thread that is to end must do so in time.
 _BOOTSTRAP_TIMEOUT_MS = 5_000
 _CLOSE_TIMEOUT_MS = 1_000
-# kafka-python 3.0.12 loses sight of records of a paused partition once it has handed out some of
-# what came with them: they stay away after `resume`, for ever. So every poll takes all there is,
-# and a fetch brings so little at once that the first of it need not wait long for the last.
-_ALL = sys.maxsize
-_FETCH_PARTITION_BYTES = 256 << 10
+_FETCH_PARTITION_BYTES = 512 << 10
 _FETCH_MAX_BYTES = 50 << 20
 
 
@@ -89,7 +84,6 @@ def _settings(config: KafkaSourceConfig) -> dict[str, Any]:
         "allow_auto_create_topics": False,
         "metrics_enabled": False,
         "isolation_level": config.isolation,
-        "max_poll_records": _ALL,
         "max_partition_fetch_bytes": min(config.buffer_bytes, _FETCH_PARTITION_BYTES),
         "fetch_max_bytes": min(config.buffer_bytes // 4, _FETCH_MAX_BYTES),
     }

@@ -58,7 +58,7 @@ left is at 100'
 
 
 class Gaps:
-    """Decides what a gap means, as `source.kafka.on_gap` says.
+    """Decides what a gap means, as `source.kafka.on_gap` says; tells of topics that are gone.
 
     Parameters
     ----------
@@ -101,6 +101,18 @@ class Gaps:
                 },
             )
         )
+
+    def topic_lost(self, topic: str) -> None:
+        """A topic is not there any more: what was not read of it is gone, and nothing comes."""
+        text = f"topic {topic} does not exist any more; waiting for it to come back"
+        LOGGER.error("%s", text)
+        self._report(Incident("topic", topic, text, "page"))
+
+    def topic_found(self, topic: str) -> None:
+        """A topic of that name is there again."""
+        text = f"topic {topic} exists again"
+        LOGGER.info("%s", text)
+        self._report(Incident("topic", topic, text, "page", is_resolved=True))
 
 
 def n_offsets(ahead: tuple[Stretch, ...], start: int, stop: int, topic_id: str) -> int:

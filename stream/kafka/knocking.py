@@ -159,6 +159,8 @@ class _Line:
         except socket.gaierror as err:
             finding: Finding = "no_resolver" if err.errno == socket.EAI_AGAIN else "unknown_host"
             raise KnockError(self.server, finding, err.strerror or "no address") from err
+        except UnicodeError as err:  # a part of the name is empty, or too long
+            raise KnockError(self.server, "unknown_host", "it is no name of a host") from err
         except TimeoutError as err:
             raise KnockError(
                 self.server, "absent", f"nothing within {self._timeout_s:g} s"

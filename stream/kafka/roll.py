@@ -1,6 +1,5 @@
 """Every partition that is read, and what becomes of them as topics change."""
 
-import logging
 from collections.abc import Iterator, Mapping
 
 from stream.kafka.chunks import ChunkDecoder
@@ -10,8 +9,6 @@ from stream.kafka.positions import Cursor, Stretch, in_order
 from stream.kafka.reading import Reading
 from stream.kafka.settings import KafkaSourceConfig
 from stream.kafka.topic_watch import TopicFacts
-
-LOGGER = logging.getLogger("freshrank.kafka")
 
 
 class Roll:
@@ -121,12 +118,12 @@ class Roll:
         return f"source.kafka.topics: {', '.join(sorted(self._missing))} does not exist any more"
 
     def _tell(self, topic: str, is_there: bool) -> None:
-        if not is_there and topic not in self._missing:
-            LOGGER.error("topic %s does not exist any more; waiting for it to come back", topic)
+        if not is_there and topic in self.topics - self._missing:
             self._missing.add(topic)
+            self._gaps.topic_lost(topic)
         elif is_there and topic in self._missing:
-            LOGGER.info("topic %s exists again", topic)
             self._missing.remove(topic)
+            self._gaps.topic_found(topic)
 
     def _recreated(self, reading: Reading, topic_id: str) -> None:
         """Go on in the new topic: where a journal says so, else at its beginning."""

@@ -1,5 +1,6 @@
 """One open consumer: what it fetches, and what it finds to be gone."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from stream.kafka.trial import Trial
 
 _POLL_TIMEOUT_MS = 200
 _TRIAL_TIMEOUT_MS = 20
+_SOME = 2_000
+_ALL = sys.maxsize
 _ENDS_EVERY_S = 5.0
 _ENDS_TIMEOUT_MS = 2_000
 
@@ -73,6 +76,7 @@ class Session:
         self._trial = Trial(self._watch)
         self._suspects: dict[str, int | None] = {}
         self._paused: set[str] = set()
+        self._to_pause: set[str] = set()
         self._n_answers_seen = 0
         self.arrived_s: float | None = None
         self._ends_due_s = clock() + _ENDS_EVERY_S
@@ -141,12 +145,20 @@ class Session:
         restarted, appeared = self._roll.compare(self._watch.facts)
         self._n_answers_seen = n_answers
         if restarted or appeared:
-            self._consumer.assign([_part(reading) for reading in self._roll.present()])
+            self._assign()
         for reading in restarted:
             self._trial.drop(reading)
             self._suspects.pop(reading.name, None)
         self._settle([r for r in {*restarted, *appeared} if not r.is_missing])
         return [(reading.name, self._jump(reading)) for reading in restarted]
+
+    def _assign(self) -> None:
+        """Fetch the partitions that exist, and none of them paused, as a new one is not."""
+        parts = [_part(reading) for reading in self._roll.present()]
+        self._consumer.assign(parts)
+        self._consumer.resume(*parts)
+        self._paused.clear()
+        self._to_pause.clear()
 
     def _settle(
         self, readings: Iterable[Reading], suspects: Mapping[str, int | None] | None = None
@@ -202,8 +214,10 @@ class Session:
 
     def _suspect(self, ends: Mapping[TopicPartition, int | None]) -> None:
         """Something is wrong with these: first see whether the topic is still the same."""
-        self._suspects.update({f"{part.topic}/{part.partition}": e for part, e in ends.items()})
-        self._watch.ask()
+        found = {f"{part.topic}/{part.partition}": end for part, end in ends.items()}
+        if not found.keys() <= self._suspects.keys():
+            self._watch.ask()
+        self._suspects.update(found)
 
     def _make_room(self) -> None:
         """Stop fetching what waits to be used, and go on when half of it is."""
@@ -216,13 +230,13 @@ class Session:
                 (waiting[1] + held[1]) / config.buffer_bytes,
             )
             reading.is_full = filled >= 1 or (reading.is_full and filled >= 0.5)
-            is_held = reading.is_full or reading.name in self._suspects
-            if is_held and reading.name not in self._paused:
-                self._consumer.pause(_part(reading))
-                self._paused.add(reading.name)
-            elif not is_held and reading.name in self._paused:
-                self._consumer.resume(_part(reading))
-                self._paused.discard(reading.name)
+            if reading.is_full or reading.name in self._suspects:
+                self._to_pause.add(reading.name)
+            else:
+                self._to_pause.discard(reading.name)
+                if reading.name in self._paused:
+                    self._consumer.resume(_part(reading))
+                    self._paused.discard(reading.name)
 
     def _fetch(self) -> None:
         """Take what was fetched of every partition, decoded, on trial."""
@@ -232,8 +246,11 @@ class Session:
         if all(reading.name in self._paused for reading in present):
             self._handover.wait_for_change(timeout_ms / 1000)
             return
-        fetched = consumer.poll(timeout_ms)
+        is_to_pause = not self._to_pause <= self._paused
+        fetched = consumer.poll(timeout_ms, max_records=_ALL if is_to_pause else _SOME)
         now_s = self._clock()
+        if is_to_pause:
+            self._pause()
         if fetched:
             self.arrived_s = now_s
         for reading in present:
@@ -245,6 +262,16 @@ class Session:
                 position = consumer.position(_part(reading), timeout_ms=0)
                 if position is not None and position > reading.offset:
                     self._take(reading, (), position, now_s)
+
+    def _pause(self) -> None:
+        """Stop fetching what must wait, right after all that was fetched was taken.
+
+        Of what came with one fetch kafka-python 3.0.12 loses sight if its partition is paused
+        when some of it was taken and some not: after `resume` that stays away, for ever.
+        """
+        for name in self._to_pause - self._paused:
+            self._consumer.pause(_part(self._roll.readings[name]))
+        self._paused |= self._to_pause
 
     def _take(self, reading: Reading, records: Sequence[Any], position: int, now_s: float) -> None:
         self._trial.add(reading, reading.chunk(records, position, now_s))

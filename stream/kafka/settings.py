@@ -95,7 +95,7 @@ class KafkaSourceConfig(BaseModel):
     idle_after: DurationMs = 30_000
     max_ahead: DurationMs = _DAY_MS
     backlog_records: PositiveInt = 10_000
-    buffer_records: PositiveInt = 50_000
+    buffer_records: PositiveInt = 100_000
     buffer_bytes: PositiveInt = 64 << 20
     max_record_bytes: PositiveInt = 1 << 20
     isolation: Literal["read_committed", "read_uncommitted"] = "read_committed"

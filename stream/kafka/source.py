@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, repeat
 
 from kafka import KafkaConsumer
 
@@ -37,7 +38,8 @@ LOGGER = logging.getLogger("freshrank.kafka")
 _NOTHING_EVERY_S = 0.2
 _ORDERS_AFTER_S = 0.1
 _STEP_S = 0.1
-_RETRY_S = 1.0
+_BACKOFF_S = (0.0, 0.5, 1.0, 2.0)
+_LAST_BACKOFF_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class KafkaSource:
         self._ordered_s: float | None = None
         self._handed_out_s = self._clock()
         self._view = View()
+        self._absence: str | None = None
         self._progress = _Progress()
 
     def starting_position(self, is_stopped: Callable[[], bool] = lambda: False) -> Position | None:
@@ -132,18 +135,21 @@ class KafkaSource:
         KafkaError
             If a topic or an offset is not there, or no waiting helps.
         """
-        is_told = False
-        while not is_stopped():
+        began_s = self._clock()
+        waits_s = chain(_BACKOFF_S, repeat(_LAST_BACKOFF_S))
+        while not _is_stopped_within(next(waits_s), is_stopped):
             try:
                 cursors = start_of(self._config, self._connect, self._clock, is_stopped)
             except KafkaError as err:
                 if not is_temporary(err):
                     raise
-                if not is_told:
+                if self._absence is None:
                     LOGGER.warning("Kafka does not answer, trying again: %s", err)
-                is_told = True
-                time.sleep(_RETRY_S)
+                self._absence = str(err)
             else:
+                if self._absence is not None:
+                    LOGGER.info("Kafka answers after %.1f s", self._clock() - began_s)
+                self._absence = None
                 return None if cursors is None else _as_position(cursors)
         return None
 
@@ -189,7 +195,7 @@ class KafkaSource:
         ]
         return SourceStatus(
             is_connected=view.is_connected,
-            problem=view.problem,
+            problem=self._absence or view.problem,
             lag_records=sum(lags),
             last_arrival_s=view.arrived_s,
             newest_ts_ms=progress.newest_timestamp_ms,
@@ -303,6 +309,15 @@ class KafkaSource:
             lane.name: _Place(lane.offset, lane.fetched, lane.n_waiting)
             for lane in self._lanes.lanes
         }
+
+
+def _is_stopped_within(wait_s: float, is_stopped: Callable[[], bool]) -> bool:
+    """Let so many seconds pass; whether the waiting is to end before."""
+    for _ in range(round(wait_s / _STEP_S)):
+        if is_stopped():
+            return True
+        time.sleep(_STEP_S)
+    return is_stopped()
 
 
 def _as_position(cursors: Mapping[str, Cursor]) -> dict[str, Mapping[str, int | str]]:

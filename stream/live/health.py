@@ -169,6 +169,8 @@ def reasons_to_wait(status: Status | None) -> list[str]:
     reasons = []
     if not status.is_connected:
         reasons.append(f"not connected{f': {status.problem}' if status.problem else ''}")
+    elif status.problem:
+        reasons.append(status.problem)
     if status.is_repeating:
         reasons.append("repeating the journal after the newest checkpoint")
     return reasons

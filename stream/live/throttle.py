@@ -12,8 +12,12 @@ _EVERY_S = 60.0
 # Different lines that are remembered; past this the one seen first is forgotten.
 _MAX_KINDS = 256
 
-# What differs between lines that say the same: how long is waited this time.
-_WAITED = re.compile(r"(?<![\w.])\d+(?:\.\d+(?![\w.])|(?:\.\d+)?(?=\s*(?:ms|secs?)\b))")
+# What differs between lines that say the same: how long is waited this time, the port that this
+# end of a connection happens to have, and where an object lies in memory.
+_VARYING = re.compile(
+    r"(?<![\w.])\d+(?:\.\d+(?![\w.])|(?:\.\d+)?(?=\s*(?:ms|secs?)\b))"
+    r"|(?<=<-)\d+|(?<=\bat )0x[0-9a-f]+"
+)
 
 
 @dataclass(slots=True)
@@ -26,8 +30,9 @@ class Throttle:
     """A filter that lets one of many like lines of a library pass each minute.
 
     A Kafka client whose broker is away logs several lines at every attempt. Lines are alike that
-    differ only in decimal fractions and times to wait. The next that passes says how many were
-    held back. Debug and info lines are left alone: who turned those on wants all of them.
+    differ only in decimal fractions, times to wait, own ports and addresses in memory. The next
+    that passes says how many were held back. Debug and info lines are left alone: who turned those
+    on wants all of them.
 
     Parameters
     ----------
@@ -61,7 +66,7 @@ class Throttle:
         if record.levelno < logging.WARNING or not f"{record.name}.".startswith(f"{self._name}."):
             return True
         message = record.getMessage()
-        kind = (record.name, record.levelno, _WAITED.sub("#", message))
+        kind = (record.name, record.levelno, _VARYING.sub("#", message))
         with self._lock:
             n_held = self._pass(kind, self._clock_s())
         if n_held:

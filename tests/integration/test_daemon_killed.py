@@ -6,6 +6,7 @@ entry to its last, in one go.
 """
 
 import json
+import math
 import random
 import shutil
 import time
@@ -32,14 +33,19 @@ from tests.runs import RESTLESS, pipeline_in, write_shop
 # One seed where every minute counts, twenty where none does.
 SEEDS = [pytest.param(0), *(pytest.param(n, marks=pytest.mark.acceptance) for n in range(1, 20))]
 N_PARTITIONS = 4
-BATCH_RECORDS = 32
+# What may differ from one process of a run to the next: how often there is a recovery point, and
+# so how much is repeated, and how batches are cut from then on.
+EVERY = ("20ms", "300ms", "1h")
+BATCH_RECORDS = (16, 32, 64)
+# Longer than it takes to hear from the brokers that there is nothing more.
+SILENT_S = 8.0
 OUTPUTS = ("metrics", "alerts", "dead_letters")
 
 
 @pytest.fixture(scope="module")
 def events(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """Clicks and lists of a small shop."""
-    path = write_shop(tmp_path_factory.mktemp("shop") / "events.jsonl", 3_500)
+    path = write_shop(tmp_path_factory.mktemp("shop") / "events.jsonl", 2_500)
     return path.read_bytes().splitlines()
 
 
@@ -50,16 +56,16 @@ def test_a_daemon_killed_at_random_instants_equals_one_that_was_left_alone(
 ):
     rng = random.Random(seed)
     run = LiveRun(kafka.bootstrap, topic, tmp_path, rng)
-    with Feeder(kafka.bootstrap, run.topic, events, seed) as feeder, run.daemon:
-        run.kill_while("opening")
-        for moment in ["reading", "repeating", *rng.choices(list(run.moments), k=2)]:
-            run.daemon.start()
-            run.kill_while(moment)
-        n_produced = feeder.finish()
-        run.daemon.start()
-        run.end_in_good_order(n_produced)
+    with Feeder(kafka.bootstrap, run.topic, events, seed) as feeder, closing(run):
+        moments = ["reading", "repeating", "silent", *rng.choices(list(run.moments), k=2)]
+        for moment in ["opening", *rng.sample(moments, k=len(moments))]:
+            run.start()
+            run.kill_while(moment, feeder)
+        run.start()
+        run.end_in_good_order(n_produced := feeder.finish())
     run.assert_nothing_is_lost_or_doubled(n_produced)
     run.assert_the_topics_hold_what_the_files_hold()
+    run.assert_batches_ended_in_every_way()
     assert run.left_behind() == run.repeated(tmp_path / "repeated")
 
 
@@ -68,20 +74,20 @@ def test_a_daemon_killed_at_random_instants_equals_one_that_was_left_alone(
 def test_a_daemon_killed_together_with_its_broker_equals_one_that_was_left_alone(
     own_kafka, events, tmp_path, seed
 ):
-    rng = random.Random(1_000 + seed)
     broker = own_kafka()
 
     def topic(n_partitions: int) -> str:
         return create_topic(broker.bootstrap, unique_name(), n_partitions)
 
+    rng = random.Random(1_000 + seed)
     run = LiveRun(broker.bootstrap, topic, tmp_path, rng)
-    with Feeder(broker.bootstrap, run.topic, events[:3_000], seed) as feeder, run.daemon:
-        for _ in range(2):
-            run.kill_while("reading", broker.kill)
+    with Feeder(broker.bootstrap, run.topic, events, seed) as feeder, closing(run):
+        for moment in ["reading", rng.choice(list(run.moments))]:
+            run.start()
+            run.kill_while(moment, feeder, broker.kill)
             broker.start()
-            run.daemon.start()
-        n_produced = feeder.finish()
-        run.end_in_good_order(n_produced)
+        run.start()
+        run.end_in_good_order(n_produced := feeder.finish())
     run.assert_nothing_is_lost_or_doubled(n_produced)
     run.assert_the_topics_hold_what_the_files_hold()
     assert run.left_behind() == run.repeated(tmp_path / "repeated")
@@ -95,35 +101,50 @@ class LiveRun:
     ) -> None:
         self.topic = topic(N_PARTITIONS)
         self.outputs = {output: topic(2) for output in OUTPUTS}
-        settings = live_settings(
-            bootstrap,
-            [self.topic],
-            {"idle_after": "700ms", "backlog_records": 200},
-            batch={"events": BATCH_RECORDS, "max_age_ms": 100},
-            # With few recovery points there is much to repeat.
-            checkpoint={"anchor_events": 1_000, "every": rng.choice(["20ms", "300ms", "1h"])},
-            joiner={"labels": "eager", "max_pending": 4},
-            alerts=RESTLESS,
-            outputs={"kafka": self.outputs},
-        )
-        self.daemon = Daemon(settings, folder / "run")
+        self._rng = rng
         self.moments = {
             "opening": self._is_opening,
             "repeating": self._is_repeating,
             "reading": self._is_reading,
+            "silent": self._is_silent,
         }
         self._bootstrap = bootstrap
-        self._rng = rng
+        self._settings = live_settings(
+            bootstrap,
+            [self.topic],
+            {"idle_after": "700ms", "backlog_records": 200},
+            joiner={"labels": "eager", "max_pending": 4},
+            alerts=RESTLESS,
+            outputs={"kafka": self.outputs},
+        )
+        self.daemon = Daemon(self._settings, folder / "run")
         self._n_entries = 0
+        self._quiet_s = math.inf
 
-    def kill_while(self, moment: str, also: Callable[[], None] = lambda: None) -> None:
+    def start(self) -> None:
+        """Start the daemon, with other settings as far as they are free."""
+        checkpoint = {"anchor_events": 1_000, "every": self._rng.choice(EVERY)}
+        batch = {"events": self._rng.choice(BATCH_RECORDS), "max_age_ms": 100}
+        self.daemon.write_settings(self._settings | {"checkpoint": checkpoint, "batch": batch})
+        self._n_entries = len(self.daemon.entries())
+        self.daemon.start()
+
+    def close(self) -> None:
+        self.daemon.kill()
+
+    def kill_while(
+        self, moment: str, feeder: Feeder, also: Callable[[], None] = lambda: None
+    ) -> None:
         """Kill the daemon, and what else, some time after this moment has come."""
         before = _whole_lines(self.daemon.journal_bytes())
-        self._n_entries = len(self.daemon.entries())
+        if moment == "silent":
+            feeder.hold()
+            self._quiet_s = math.inf
         self.daemon.wait_until(self.moments[moment])
         time.sleep(self._rng.uniform(0.0, 1.5 if moment == "reading" else 0.5))
         for kill in self._rng.sample([self.daemon.kill, also], k=2):
             kill()
+        feeder.go_on()
         assert self.daemon.journal_bytes().startswith(before), "an entry was decided twice"
 
     def end_in_good_order(self, n_produced: int) -> None:
@@ -164,6 +185,15 @@ class LiveRun:
             else:
                 assert [message.value for message in messages] == lines
 
+    def assert_batches_ended_in_every_way(self) -> None:
+        """What is not exercised is not shown."""
+        entries = self.daemon.entries()
+        n_records = {sum(part.stop - part.start for part in e.ranges.values()) for e in entries}
+        assert n_records >= {0}, "none came for event time alone"
+        assert n_records & set(BATCH_RECORDS), "none ended by number"
+        assert n_records - {0, *BATCH_RECORDS}, "none ended by age"
+        assert {entry.is_backlog for entry in entries} == {False, True}
+
     def left_behind(self) -> dict[str, object]:
         return left_in(self.daemon.out)
 
@@ -200,6 +230,16 @@ class LiveRun:
 
     def _is_reading(self) -> bool:
         return len(self.daemon.entries()) > self._n_entries
+
+    def _is_silent(self) -> bool:
+        """All is read and no partition is waited for; if that moves event time, a batch says so."""
+        if math.isinf(self._quiet_s):
+            if self.daemon.is_ready() and self.daemon.status().get("lag_records") == 0:
+                self._quiet_s = time.monotonic()
+            return False
+        entries = self.daemon.entries()[self._n_entries :]
+        is_excused = bool(entries) and not entries[-1].ranges
+        return is_excused or time.monotonic() - self._quiet_s > SILENT_S
 
     def _n_read(self) -> int:
         parts = [part for entry in self.daemon.entries() for part in entry.ranges.values()]

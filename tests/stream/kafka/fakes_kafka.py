@@ -181,7 +181,7 @@ class FakeConsumer:
     def resume(self, *parts: TopicPartition) -> None:
         self.paused.difference_update(parts)
 
-    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Record]]:
+    def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Record]]:
         assert None not in self._positions.values(), "a partition without a position"
         if self.error is not None:
             error, self.error = self.error, None

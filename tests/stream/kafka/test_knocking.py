@@ -59,6 +59,11 @@ def test_a_host_that_does_not_exist_is_unknown():
     assert finding("kafka.invalid:9092") in ("unknown_host", "no_resolver")
 
 
+@pytest.mark.parametrize("host", ["kafka..example", "k" * 64])
+def test_what_cannot_be_the_name_of_a_host_is_unknown(host):
+    assert finding(f"{host}:9092") == "unknown_host"
+
+
 def test_a_port_that_never_answers_is_silent():
     with server(None) as address:
         assert finding(address) == "silent"

@@ -81,7 +81,10 @@ def test_a_topic_that_is_away_and_comes_back_is_the_same():
     assert made.roll.marks(are_ends_known=True)["clicks/0"].is_missing
     assert made.compare(clicks=("a", 1), views=("v", 1)) == ([], ["clicks/0"])
     assert made.roll.problem is None
-    assert made.incidents == []
+    assert [(one.kind, one.name, one.is_resolved) for one in made.incidents] == [
+        ("topic", "clicks", False),
+        ("topic", "clicks", True),
+    ]
 
 
 def test_a_topic_that_had_no_id_takes_the_one_it_gets():

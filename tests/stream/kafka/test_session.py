@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from kafka import TopicPartition
 from kafka.errors import LogTruncationError, TopicAuthorizationFailedError
@@ -65,20 +67,60 @@ def test_offsets_without_records_are_passed():
     assert made.turns() == [("clicks/0", 1, 5, [])]
 
 
-def test_a_partition_is_fetched_no_further_than_its_share_and_on_when_half_of_it_is_used():
+def test_a_partition_is_fetched_little_beyond_its_share_and_on_when_half_of_it_is_used():
     broker = FakeBroker(clicks=2)
     for n in range(80):
         broker.click(f"clicks/{n % 2}", 1000 + n)
     made = Made(broker, buffer_records=20)
     made.turns(12)
     assert made.consumer.paused == {part(0), part(1)}
-    assert made.handover.waiting("clicks/0")[0] == 10
-    made.handover.used_up("clicks/0", 5, 0)
+    assert made.handover.waiting("clicks/0")[0] == 10 + broker.fetch_records
+    made.handover.used_up("clicks/0", 10, 0)
     made.turns(1)
     assert made.consumer.paused == {part(0), part(1)}
     made.handover.used_up("clicks/0", 1, 0)
     made.turns(1)
     assert made.consumer.paused == {part(1)}
+
+
+def test_a_partition_is_paused_only_after_all_that_was_fetched_was_taken():
+    broker = FakeBroker(clicks=2)
+    for n in range(80):
+        broker.click(f"clicks/{n % 2}", 1000 + n)
+    made = Made(broker, buffer_records=20)
+    asked = []
+    poll, pause = made.consumer.poll, made.consumer.pause
+
+    def noted_poll(timeout_ms, max_records):
+        asked.append(max_records)
+        return poll(timeout_ms, max_records)
+
+    def noted_pause(*parts):
+        asked.append("pause")
+        pause(*parts)
+
+    made.consumer.poll, made.consumer.pause = noted_poll, noted_pause
+    made.turns(12)
+    pauses = [n for n, what in enumerate(asked) if what == "pause"]
+    assert pauses
+    assert all(asked[n - 1] in ("pause", sys.maxsize) for n in pauses)
+
+
+def test_a_full_partition_of_a_topic_that_goes_and_comes_back_is_fetched_again():
+    broker = FakeBroker(clicks=1)
+    for n in range(40):
+        broker.click("clicks/0", 1000 + n)
+    made = Made(broker, buffer_records=10)
+    made.turns(8)
+    assert made.consumer.paused == {part()}
+    logs, ids_ = dict(broker.logs), dict(broker.ids)
+    broker.delete("clicks")
+    broker.tell()
+    made.turns(1)
+    broker.logs, broker.ids = logs, ids_
+    broker.tell()
+    made.handover.used_up("clicks/0", 15, 0)
+    assert made.turns(3)[0][3] == [15, 16, 17, 18, 19]
 
 
 def test_a_plan_is_read_without_what_lies_between():

@@ -152,9 +152,9 @@ def test_a_topic_created_again_while_running_is_never_taken_for_the_old_one(kafk
         assert {cursor["topic_id"] for cursor in batches[-1].end.values()} == {
             topic_id(kafka.bootstrap, name)
         }
-        assert {(one.kind, one.name) for one in reader.incidents} == {
-            ("gap", f"{name}/0"),
-            ("gap", f"{name}/1"),
+        assert {one.name for one in reader.incidents if one.kind == "gap"} == {
+            f"{name}/0",
+            f"{name}/1",
         }
 
 

@@ -218,6 +218,12 @@ def test_the_reasons_to_wait_are_those_of_the_source():
     ]
 
 
+def test_a_source_that_is_connected_may_still_have_a_problem():
+    gone = "source.kafka.topics: clicks does not exist any more"
+    status = SimpleNamespace(is_connected=True, problem=gone, is_repeating=False, is_backlog=False)
+    assert reasons_to_wait(status) == [gone]
+
+
 def test_a_backlog_is_no_reason_to_wait():
     status = SimpleNamespace(is_connected=True, problem=None, is_repeating=False, is_backlog=True)
     assert reasons_to_wait(status) == []

@@ -1,0 +1,112 @@
+"""How fast a topic is read, decoded and judged, against a bare poll loop on the same topic.
+
+Bare is kafka-python alone: poll and count, 500 records at once (its default) or all there are. The
+loop is `KafkaSource`, journal and pipeline with a learner that only counts; the source is its part
+before the pipeline. Each reading has a process of its own; they take turns, and ratios are taken
+within a turn. CPU time counts every thread, but not the broker's.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from benchmarks.broker import fill
+from stream.sources.shop_config import SimulatorConfig
+from stream.sources.simulator import write_simulation
+
+SIZE = {"users": 5_000, "items": 2_000}
+STREAMS = {
+    "clicks": SimulatorConfig(clicks=200_000, requests_per_session=0, **SIZE),
+    "shop": SimulatorConfig(clicks=110_000, **SIZE),  # a quarter of its events are lists
+}
+READERS = {
+    "bare": "bare kafka-python",
+    "bare_at_once": "the same, all at once",
+    "source": "our source",
+    "loop": "the whole loop",
+    "confluent": "bare confluent-kafka",
+}
+TARGET = 0.7
+
+
+def measure(bootstrap: str, folder: Path, n_turns: int, confluent_python: str | None) -> None:
+    """Print the tables.
+
+    Parameters
+    ----------
+    bootstrap : str
+        A broker to fill.
+    folder : Path
+        Where the streams are simulated.
+    n_turns : int
+        How often each reader reads each topic.
+    confluent_python : str, optional
+        An interpreter that has confluent-kafka; without one, and without it here, it is left out.
+    """
+    interpreters = dict.fromkeys(READERS, sys.executable)
+    if confluent_python is not None:
+        interpreters["confluent"] = confluent_python
+    elif find_spec("confluent_kafka") is None:
+        del interpreters["confluent"]
+    for name, config in STREAMS.items():
+        n_records = fill(bootstrap, name, write_simulation(config, folder / name).events)
+        turns = [
+            {
+                reader: cost(python, reader, bootstrap, name, n_records)
+                for reader, python in interpreters.items()
+            }
+            for _ in range(n_turns)
+        ]
+        tell(name, n_records, turns)
+
+
+def cost(python: str, reader: str, bootstrap: str, topic: str, n_records: int) -> dict[str, float]:
+    """What a record cost one reader, in seconds by the clock and of CPU."""
+    command = [python, "-m", "benchmarks.kafka_readers", reader, bootstrap, topic, str(n_records)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    cost_s: dict[str, float] = json.loads(done.stdout)
+    return cost_s
+
+
+def tell(stream: str, n_records: int, turns: Sequence[dict[str, dict[str, float]]]) -> None:
+    print(f"\n{stream}: {n_records:,} events, {len(turns)} turns, median (least .. most)")
+    print(f"{'':22} {'events/s':>10} {'us of CPU':>10}   of bare, by the clock     of bare, by CPU")
+    for reader in turns[0]:
+        rate = 1 / statistics.median(turn[reader]["wall_s"] for turn in turns)
+        cpu_us = 1e6 * statistics.median(turn[reader]["cpu_s"] for turn in turns)
+        by_clock, by_cpu = (ratios(turns, "bare", reader, kind) for kind in ("wall_s", "cpu_s"))
+        print(
+            f"{READERS[reader]:22} {rate:10,.0f} {cpu_us:10.1f}   {spread(by_clock)}"
+            f"     {spread(by_cpu)}"
+        )
+    verdict = (
+        "met" if statistics.median(ratios(turns, "bare", "loop", "wall_s")) >= TARGET else "missed"
+    )
+    print(f"the loop at {TARGET} of bare: {verdict}")
+    if "confluent" in turns[0]:
+        tell_estimate(turns)
+
+
+def tell_estimate(turns: Sequence[dict[str, dict[str, float]]]) -> None:
+    """What the loop would cost if confluent-kafka did kafka-python's part of it."""
+    gains = [
+        turn["loop"]["cpu_s"]
+        / (turn["loop"]["cpu_s"] - turn["bare_at_once"]["cpu_s"] + turn["confluent"]["cpu_s"])
+        for turn in turns
+    ]
+    print(f"the loop over confluent-kafka, estimated by CPU: {spread(gains)} times as fast")
+
+
+def ratios(
+    turns: Sequence[dict[str, dict[str, float]]], than: str, reader: str, kind: str
+) -> list[float]:
+    """How fast a reader was, as a share of another one, turn by turn."""
+    return [turn[than][kind] / turn[reader][kind] for turn in turns]
+
+
+def spread(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} .. {max(values):.2f})"
