@@ -11,24 +11,18 @@ its batch brought up is learned with the batch after.
 
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.kafka_readers import complain, settings_of, settle
+from benchmarks.kafka_loop import pipeline_over_kafka, settings_of, settled
 from deploy.kafka.local_kafka import LocalKafka
 from learners.panel import Panel
-from stream.build import build_learner, build_pipeline, config_hash
-from stream.checkpoint import Checkpoints
+from stream.build import build_learner
 from stream.config import FreshrankConfig
-from stream.journal import Journal
-from stream.kafka.source import KafkaSource
 from stream.pipeline import Pipeline
 from stream.protocols import Learner
 from stream.values import Batch, Changes, Outcomes, Predictions, Queries, State
@@ -37,15 +31,19 @@ WARM_UP_EVENTS = 20_000
 N_PARTITIONS = 4
 
 
-VARIANTS: dict[str, list[str]] = {
-    "defaults": [],
-    "shadows=[]": ["shadows=[]"],
-    "shadows=[] learner.replay_ratio=1": ["shadows=[]", "learner.replay_ratio=1"],
-}
-ROW = "{:34} {:>8} {:>9} {:>13} {:>15} {:>15} {:>6}"
+LARGE_STEPS = ["learner.minibatch=256", "batch.events=1024"]
+# Settings, and the rates that are tried under them.
+VARIANTS: list[tuple[list[str], list[int]]] = [
+    ([], [100, 1_000]),
+    (["batch.max_age_ms=200"], [100]),
+    (["shadows=[]"], [1_000]),
+    (["shadows=[]", "learner.replay_ratio=1"], [1_000]),
+    (["shadows=[]", "learner.replay_ratio=1", *LARGE_STEPS], [1_000]),
+]
+ROW = "{:>10} {:>9} {:>14} {:>15} {:>15} {:>6}"
 
 
-def measure(broker: LocalKafka, folder: Path, rates: Sequence[int], seconds: int) -> None:
+def measure(broker: LocalKafka, folder: Path, seconds: int) -> None:
     """Print the table.
 
     Parameters
@@ -54,27 +52,26 @@ def measure(broker: LocalKafka, folder: Path, rates: Sequence[int], seconds: int
         A broker to fill.
     folder : Path
         For the run's files.
-    rates : sequence of int
-        Events a second, one stretch each.
     seconds : int
-        How long a stretch is.
+        How long a rate is kept up.
     """
-    stretches = [Stretch(0, WARM_UP_EVENTS), *(Stretch(rate, rate * seconds) for rate in rates)]
-    print(f"\nseconds from a click's production, p50 / p99; {seconds} s a stretch")
+    print(f"\nseconds from a click's production, p50 / p99, over {seconds} s")
     print(
-        ROW.format(
-            "settings", "events/s", "clicks", "events behind", "learned", "first used", "CPU"
-        )
+        ROW.format("events/s", "clicks", "events behind", "learned", "first used", "CPU"),
+        flush=True,
     )
-    for number, (name, overrides) in enumerate(VARIANTS.items()):
+    for number, (overrides, rates) in enumerate(VARIANTS):
         topic = f"freshness-{number}"
         broker.create_topic(topic, N_PARTITIONS)
         config = settings_of(broker.bootstrap, topic, folder, overrides)
-        out = folder / topic
+        stretches = [Stretch(0, WARM_UP_EVENTS), *(Stretch(rate, rate * seconds) for rate in rates)]
         course = Course(broker.bootstrap, topic, stretches, folder)
-        taught = run(config, course, out)
-        for outcome in course.outcomes:
-            tell(name, outcome, taught)
+        taught = run(config, course, folder / topic)
+        warm_up, *outcomes = course.outcomes
+        speed = warm_up.stretch.n_events / warm_up.took_s
+        print(f"{' '.join(overrides) or 'defaults'} (a backlog goes at {speed:,.0f} events/s)")
+        for outcome in outcomes:
+            tell(outcome, taught)
 
 
 def run(config: FreshrankConfig, course: "Course", out: Path) -> list["Taught"]:
@@ -84,50 +81,25 @@ def run(config: FreshrankConfig, course: "Course", out: Path) -> list["Taught"]:
 
     def on_batch(batch: Batch | None, pipeline: Pipeline) -> None:
         if batch is not None and len(batch.clicks):
-            row_B = pipeline.parts.tables["catalogue"].rows(batch.clicks.item_B)  # type: ignore
-            taught.append(
-                Taught(
-                    timed.predicted_s,
-                    timed.learned_s,
-                    batch.clicks.origin_B or (),
-                    row_B < timed.n_items,
-                )
-            )
+            row_B = pipeline.parts.tables["catalogue"].rows(batch.clicks.item_B)
+            times_s = (timed.predicted_s, timed.learned_s)
+            taught.append(Taught(*times_s, batch.clicks.origin_B or (), row_B < timed.n_items))
         if course.is_over(pipeline.n_records):
             pipeline.stop()
 
-    kafka = config.source.kafka
-    assert kafka is not None, "it was just set"
-    folder = config.checkpoint.model_copy(update={"dir": out / "checkpoints"})
-    with (
-        closing(Journal(out / "journal")) as journal,
-        Checkpoints(folder, config_hash(config)) as checkpoints,
-        closing(KafkaSource(kafka, config.batch, journal, report=complain)) as source,
-        closing(build_pipeline(config, source, out, checkpoints, on_batch)) as built,
-    ):
-        checkpoints.keep(journal)
+    with pipeline_over_kafka(config, out, on_batch) as (built, source), settled():
         shadows = {name: build_learner(config, name) for name in config.shadows}
         panel = Panel((config.champion, timed), shadows)
         pipeline = Pipeline(replace(built.parts, panel=panel), on_batch)
-        settle()
         pipeline.run(source.starting_position())
     return taught
 
 
-def tell(name: str, outcome: "Outcome", taught: Sequence["Taught"]) -> None:
-    rate = outcome.stretch.rate
-    if not rate:
-        speed = outcome.stretch.n_events / outcome.took_s
-        print(
-            f"{name:34} a backlog of {outcome.stretch.n_events:,} at {speed:,.0f} events/s",
-            flush=True,
-        )
-        return
+def tell(outcome: "Outcome", taught: Sequence["Taught"]) -> None:
     learned_N, used_N = waits(outcome.produced, taught)
     print(
         ROW.format(
-            name,
-            f"{rate:,}",
+            f"{outcome.stretch.rate:,}",
             f"{len(learned_N):,}",
             f"{outcome.n_behind:,}",
             quantiles(learned_N),
@@ -186,7 +158,6 @@ class Outcome:
     """What came of a stretch: `n_behind` events were not taken when the last one was produced."""
 
     stretch: Stretch
-    began_s: float
     took_s: float
     cpu_s: float
     n_behind: int
@@ -230,7 +201,7 @@ class Course:
         self._folder = folder
         self._n_before = 0
         self._producer: subprocess.Popen[bytes] | None = None
-        self._mark: tuple[float, float] = (0.0, 0.0)
+        self._began_cpu_s = 0.0
         self._n_behind: int | None = None
         self.outcomes: list[Outcome] = []
 
@@ -255,13 +226,12 @@ class Course:
         numbers = [self._n_before, stretch.n_events, stretch.rate]
         arguments = [*self._address, *map(str, numbers), str(self._out)]
         self._n_behind = None
-        self._mark = (time.time(), time.process_time())
+        self._began_cpu_s = time.process_time()
         self._producer = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.paced_producer", *arguments]
         )
 
     def _end(self, stretch: Stretch) -> None:
-        began_s, began_cpu_s = self._mark
         with np.load(self._out) as file:
             topic = self._address[1]
             columns = [file[name].tolist() for name in ("partition", "offset", "produced_s")]
@@ -272,9 +242,8 @@ class Course:
         self.outcomes.append(
             Outcome(
                 stretch,
-                min(produced.values()),
                 time.time() - min(produced.values()),
-                time.process_time() - began_cpu_s,
+                time.process_time() - self._began_cpu_s,
                 self._n_behind,
                 produced,
             )

@@ -23,14 +23,19 @@ STREAMS = {
     "clicks": SimulatorConfig(clicks=200_000, requests_per_session=0, **SIZE),
     "shop": SimulatorConfig(clicks=110_000, **SIZE),  # a quarter of its events are lists
 }
+BARE = "kafka-python, 500 a poll"
+BARE_AT_ONCE = "kafka-python, all at once"
+LOOP = "the whole loop"
+CONFLUENT = "confluent-kafka"
 READERS = {
-    "bare": "bare kafka-python",
-    "bare_at_once": "the same, all at once",
-    "source": "our source",
-    "loop": "the whole loop",
-    "confluent": "bare confluent-kafka",
+    BARE: ["benchmarks.kafka_bare", "some"],
+    BARE_AT_ONCE: ["benchmarks.kafka_bare", "all"],
+    "our source": ["benchmarks.kafka_loop", "source"],
+    LOOP: ["benchmarks.kafka_loop", "loop"],
+    CONFLUENT: ["benchmarks.kafka_confluent", "all"],
 }
 TARGET = 0.7
+COLUMNS = "{:26} {:>10} {:>10} {:>22} {:>22}"
 
 
 def measure(bootstrap: str, folder: Path, n_turns: int, confluent_python: str | None) -> None:
@@ -49,14 +54,14 @@ def measure(bootstrap: str, folder: Path, n_turns: int, confluent_python: str | 
     """
     interpreters = dict.fromkeys(READERS, sys.executable)
     if confluent_python is not None:
-        interpreters["confluent"] = confluent_python
+        interpreters[CONFLUENT] = confluent_python
     elif find_spec("confluent_kafka") is None:
-        del interpreters["confluent"]
+        del interpreters[CONFLUENT]
     for name, config in STREAMS.items():
         n_records = fill(bootstrap, name, write_simulation(config, folder / name).events)
         turns = [
             {
-                reader: cost(python, reader, bootstrap, name, n_records)
+                reader: cost([python, "-m", *READERS[reader], bootstrap, name, str(n_records)])
                 for reader, python in interpreters.items()
             }
             for _ in range(n_turns)
@@ -64,9 +69,8 @@ def measure(bootstrap: str, folder: Path, n_turns: int, confluent_python: str | 
         tell(name, n_records, turns)
 
 
-def cost(python: str, reader: str, bootstrap: str, topic: str, n_records: int) -> dict[str, float]:
+def cost(command: Sequence[str]) -> dict[str, float]:
     """What a record cost one reader, in seconds by the clock and of CPU."""
-    command = [python, "-m", "benchmarks.kafka_readers", reader, bootstrap, topic, str(n_records)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     cost_s: dict[str, float] = json.loads(done.stdout)
     return cost_s
@@ -74,31 +78,22 @@ def cost(python: str, reader: str, bootstrap: str, topic: str, n_records: int) -
 
 def tell(stream: str, n_records: int, turns: Sequence[dict[str, dict[str, float]]]) -> None:
     print(f"\n{stream}: {n_records:,} events, {len(turns)} turns, median (least .. most)")
-    print(f"{'':22} {'events/s':>10} {'us of CPU':>10}   of bare, by the clock     of bare, by CPU")
+    print(COLUMNS.format("", "events/s", "us of CPU", "of bare, by clock", "of bare, by CPU"))
     for reader in turns[0]:
         rate = 1 / statistics.median(turn[reader]["wall_s"] for turn in turns)
         cpu_us = 1e6 * statistics.median(turn[reader]["cpu_s"] for turn in turns)
-        by_clock, by_cpu = (ratios(turns, "bare", reader, kind) for kind in ("wall_s", "cpu_s"))
-        print(
-            f"{READERS[reader]:22} {rate:10,.0f} {cpu_us:10.1f}   {spread(by_clock)}"
-            f"     {spread(by_cpu)}"
-        )
-    verdict = (
-        "met" if statistics.median(ratios(turns, "bare", "loop", "wall_s")) >= TARGET else "missed"
-    )
-    print(f"the loop at {TARGET} of bare: {verdict}")
-    if "confluent" in turns[0]:
-        tell_estimate(turns)
-
-
-def tell_estimate(turns: Sequence[dict[str, dict[str, float]]]) -> None:
-    """What the loop would cost if confluent-kafka did kafka-python's part of it."""
-    gains = [
-        turn["loop"]["cpu_s"]
-        / (turn["loop"]["cpu_s"] - turn["bare_at_once"]["cpu_s"] + turn["confluent"]["cpu_s"])
-        for turn in turns
-    ]
-    print(f"the loop over confluent-kafka, estimated by CPU: {spread(gains)} times as fast")
+        shares = [spread(ratios(turns, BARE, reader, kind)) for kind in ("wall_s", "cpu_s")]
+        print(COLUMNS.format(reader, f"{rate:,.0f}", f"{cpu_us:.1f}", *shares))
+    share = statistics.median(ratios(turns, BARE, LOOP, "wall_s"))
+    print(f"the loop at {TARGET} of bare: {'met' if share >= TARGET else 'missed'}")
+    if CONFLUENT in turns[0]:
+        # kafka-python's part of the loop's CPU time, in exchange for confluent-kafka's.
+        gains = [
+            turn[LOOP]["cpu_s"]
+            / (turn[LOOP]["cpu_s"] - turn[BARE_AT_ONCE]["cpu_s"] + turn[CONFLUENT]["cpu_s"])
+            for turn in turns
+        ]
+        print(f"the loop over confluent-kafka, by CPU: {spread(gains)} times as fast", flush=True)
 
 
 def ratios(

@@ -8,13 +8,13 @@ of 0 is as fast as it goes. OUT is written at the end: partition, offset and tim
 
 import argparse
 import time
-import warnings
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from kafka import KafkaProducer
 
 from stream.sources.shop_config import SimulatorConfig
 from stream.sources.simulator import simulate
@@ -31,8 +31,6 @@ def main() -> None:
     parser.add_argument("rate", type=float)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
-    # kafka-python reads its schemas in a way that Python 3.11 and 3.12 call deprecated.
-    warnings.simplefilter("ignore", DeprecationWarning)
     first, rate = arguments.first, arguments.rate
     messages = [
         (str(event.get("user", event.get("item"))).encode(), msgspec.json.encode(event))
@@ -47,8 +45,6 @@ def produce(
     bootstrap: str, topic: str, messages: list[tuple[bytes, bytes]], rate: float
 ) -> dict[str, np.ndarray]:
     """Send each message when it is due; partition, offset and time of each."""
-    from kafka import KafkaProducer
-
     sent, produced_s = [], []
     settings = {"acks": "all", "metrics_enabled": False}
     with closing(KafkaProducer(bootstrap_servers=bootstrap, **settings)) as producer:

@@ -7,14 +7,12 @@ distilled from.
 """
 
 import contextlib
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
@@ -36,6 +34,7 @@ from stream.checkpoint_files import (
 from stream.checkpoint_snapshot import Buffers, Snapshot, make_room, take_snapshot
 from stream.durations import DurationMs
 from stream.errors import CheckpointError
+from stream.folder_lock import held
 from stream.values import Position, State
 
 LOCK_FILE = "run.lock"
@@ -97,13 +96,12 @@ class Checkpoints:
         self._config_hash = config_hash
         self._clock_s = clock_s
         self._disk = disk or LocalDisk()
-        self._lock = _locked(config.dir)
-        try:
+        with contextlib.ExitStack() as opening:
+            advice = "set checkpoint.dir to another folder"
+            opening.enter_context(held(config.dir / LOCK_FILE, advice))
             with _explained(config.dir, "cannot be cleared of half-written checkpoints"):
                 remove_leftovers(self._disk, config.dir)
-        except CheckpointError:
-            self._lock.close()
-            raise
+            self._lock = opening.pop_all()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
         self._buffers: Buffers = {}
@@ -274,34 +272,6 @@ class Checkpoints:
             self._log.prune(min(seq for seq, _, path in stored if path in kept))
 
 
-def _locked(folder: Path) -> IO[str]:
-    """The folder's lock, held until the file is closed or the process ends."""
-    with _explained(folder, "cannot be used as checkpoint.dir"):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK_FILE).open("a+", encoding="ascii")
-    try:
-        with _explained(folder, "cannot be locked"):
-            _claim(lock, folder)
-    except CheckpointError:
-        lock.close()
-        raise
-    return lock
-
-
-def _claim(lock: IO[str], folder: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as err:
-        lock.seek(0)
-        raise CheckpointError(
-            f"{folder} is in use by process {lock.read().strip() or 'unknown'}; stop that run, or "
-            "set checkpoint.dir to another folder"
-        ) from err
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-
-
 @contextlib.contextmanager
 def _explained(path: Path, what: str) -> Iterator[None]:
     try:
@@ -309,6 +279,6 @@ def _explained(path: Path, what: str) -> Iterator[None]:
     except OSError as err:
         raise CheckpointError(
             f"{path} {what}: {err.strerror or err}; older checkpoints are untouched; check the "
-            "space and the permissions, then go on from the newest one with --resume, if there is "
-            "one"
+            "space and the permissions, then go on from the newest one, if there is one (a replay "
+            "with --resume)"
         ) from err

@@ -23,7 +23,7 @@ from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
 from stream.durable import write_durably
-from stream.errors import ConfigError
+from stream.errors import CheckpointError, ConfigError
 from stream.journal import Journal
 from stream.kafka.connection import SOURCE_CONNECTION
 from stream.kafka.destination import Destination
@@ -39,6 +39,7 @@ from stream.live.supervisor import Supervisor
 from stream.live.watch import Status, Watch
 from stream.pipeline import Pipeline
 from stream.run_folder import (
+    alone_in,
     differing_keys,
     holds_run,
     load_newest,
@@ -78,12 +79,21 @@ class _Run:
     """What one process holds open of a run."""
 
     checkpoints: Checkpoints
+    journal: Journal
     incidents: Incidents
     source: KafkaSource
     sinks: Mapping[str, KafkaSink]
     pipeline: Pipeline
     heart: Heartbeat
     is_resumed: bool
+
+    def rules_in_force(self) -> Command:
+        """The order of the rules that hold once the journal is repeated."""
+        pipeline = self.pipeline
+        rules: Command = {"alerts": pipeline.parts.alerts.config.model_dump(mode="json")}
+        for entry in self.journal.entries(pipeline.next_seq):
+            rules = next((c for c in reversed(entry.commands) if "alerts" in c), rules)
+        return rules
 
 
 class Daemon:
@@ -130,8 +140,11 @@ class Daemon:
         with ExitStack() as stack:
             run = self._run = self._opened(stack)
             self._look_after(run, stack)
+            start = self._loaded(run)
             self._supervisor.ready()
-            start = self._goes_on_at(run)
+            if start is None and (start := self._first_position(run)) is not None:
+                run.pipeline.begin(start)
+            LOGGER.info("%s: batch %d is next", self._job.out, run.pipeline.next_seq)
             n_before, began_s = run.pipeline.n_events, time.perf_counter()
             if start is not None and not self._wants_stop:
                 run.pipeline.run(start)
@@ -162,7 +175,9 @@ class Daemon:
     def _opened(self, stack: ExitStack) -> _Run:
         """Everything that a run holds open; the lock on its folder comes first."""
         config, out = self._job.config, self._job.out
-        folder, is_resumed = out / config.checkpoint.dir, holds_run(out)
+        folder = out / config.checkpoint.dir
+        stack.enter_context(alone_in(out, folder))
+        is_resumed = holds_run(out)
         if not is_resumed:
             refuse_earlier_run(out, folder)
         settings = config.checkpoint.model_copy(update={"dir": folder})
@@ -185,7 +200,7 @@ class Daemon:
         stack.enter_context(closing(pipeline))
         adopt_loggers()
         heart = Heartbeat(config.watch, report)
-        return _Run(checkpoints, incidents, source, sinks, pipeline, heart, is_resumed)
+        return _Run(checkpoints, journal, incidents, source, sinks, pipeline, heart, is_resumed)
 
     def _sinks(
         self, journal: Journal, report: Callable[[Incident], None], is_resumed: bool
@@ -227,7 +242,7 @@ class Daemon:
         rounds.start()
         if config.server.port is not None:
             answers = Answers(
-                problem=lambda: "the loop does not come round" if run.heart.is_stuck else None,
+                problem=lambda: _problem(run.heart, rounds),
                 reasons_to_wait=lambda: reasons_to_wait(run.source.status()),
                 status=lambda: self._status(run),
             )
@@ -235,23 +250,29 @@ class Daemon:
             stack.enter_context(closing(server))
             server.start()
 
-    def _goes_on_at(self, run: _Run) -> Position | None:
-        """The position to read on from, its state loaded; None if it is to stop before."""
+    def _loaded(self, run: _Run) -> Position | None:
+        """The position to read on from, with the state that belongs to it; None at the beginning.
+
+        Raises
+        ------
+        CheckpointError
+            If no checkpoint is there, and the journal tells that there were some.
+        """
         config, out = self._job.config, self._job.out
         start, warnings = None, list[str]()
         if run.is_resumed:
             start, warnings = load_newest(config, out, run.checkpoints, run.pipeline)
+        if start is None and run.journal.next_seq is not None:
+            raise CheckpointError(
+                f"{run.checkpoints.folder}: holds no checkpoint, but the run in {out} took some; "
+                "put them back, set checkpoint.dir to where they are, or start in another --out"
+            )
         for warning in warnings:
             run.incidents.report(Incident("checkpoint", "newest", warning))
         write_config(config, out)
-        if start is None:
-            start = self._first_position(run)
-            if start is None:
-                return None
-            run.pipeline.begin(start)
-        LOGGER.info("%s: batch %d is next", out, run.pipeline.next_seq)
-        if run.pipeline.parts.alerts.config != config.alerts:
-            run.source.order(_rules_command(config))
+        run.heart.beat()
+        if run.rules_in_force() != _rules(config):
+            run.source.order(_rules(config))
         return start
 
     def _first_position(self, run: _Run) -> Position | None:
@@ -259,6 +280,8 @@ class Daemon:
 
         def is_stopped() -> bool:
             run.heart.beat()
+            if self._wants_reload:
+                self._reload(run)
             return self._wants_stop
 
         return run.source.starting_position(is_stopped)
@@ -271,7 +294,6 @@ class Daemon:
         for sink in run.sinks.values():
             sink.flush()  # a topic that refuses ends the run, though nothing is written to it
         if self._wants_reload:
-            self._wants_reload = False
             self._reload(run)
         if text := self._told.due(pipeline, run.source.status()):
             LOGGER.info("%s", text)
@@ -279,6 +301,7 @@ class Daemon:
 
     def _reload(self, run: _Run) -> None:
         """Put in force what may change while it runs; name what may not."""
+        self._wants_reload = False
         self._supervisor.reloading()
         job = self._job
         try:
@@ -294,7 +317,7 @@ class Daemon:
                 ).model_dump(mode="json"),
             )
             if any(key.startswith("alerts") for key in changed):
-                run.source.order(_rules_command(config))
+                run.source.order(_rules(config))
             later = [key for key in changed if not key.startswith(("alerts", "log.level"))]
             LOGGER.info(
                 "%s: read again%s",
@@ -303,6 +326,7 @@ class Daemon:
             )
             kept = {"alerts": config.alerts, "log": config.log}
             self._job = replace(job, config=job.config.model_copy(update=kept))
+            write_config(self._job.config, job.out)
         self._supervisor.ready()
 
     def _status(self, run: _Run) -> dict[str, Any]:
@@ -351,7 +375,15 @@ class _Told:
         )
 
 
-def _rules_command(config: FreshrankConfig) -> Command:
+def _problem(heart: Heartbeat, rounds: Rounds) -> str | None:
+    """Why the process should be restarted."""
+    if heart.is_stuck:
+        return "the loop does not come round"
+    return None if rounds.is_alive else "the watch has ended; the log says why"
+
+
+def _rules(config: FreshrankConfig) -> Command:
+    """The order that puts the rules of these settings in force."""
     return {"alerts": config.alerts.model_dump(mode="json")}
 
 

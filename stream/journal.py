@@ -90,7 +90,7 @@ class Journal:
         self._lock = threading.Lock()  # over the open segment: synced by one, replaced by another
         self._file: FileIO | None = None
         self._n_bytes = 0
-        self._is_synced = True
+        self._synced_bytes = 0
         with self._explained("cannot be opened"):
             folder.mkdir(parents=True, exist_ok=True)
             self._next_seq = self._go_on()
@@ -116,15 +116,23 @@ class Journal:
                 file.truncate(self._n_bytes)
                 raise OSError(None, "the disk took a part of an entry only")
             self._n_bytes += len(line)
-            self._is_synced = False
         self._next_seq = entry.seq + 1
 
     def sync(self) -> None:
-        """Return when every entry so far is on disk."""
-        with self._lock, self._explained("cannot be written to disk"):
-            if self._file is not None and not self._is_synced:
-                os.fsync(self._file)
-                self._is_synced = True
+        """Return when every entry so far is on disk; who appends meanwhile does not wait for it."""
+        with self._explained("cannot be written to disk"):
+            with self._lock:
+                n_bytes, file = self._n_bytes, self._file
+                if file is None or self._synced_bytes >= n_bytes:
+                    return
+                descriptor = os.dup(file.fileno())
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            with self._lock:
+                if self._file is file:
+                    self._synced_bytes = max(self._synced_bytes, n_bytes)
 
     def entries(self, from_seq: int) -> Iterator[Entry]:
         """The entries from this one on, in order, as they are when the reading begins."""
@@ -185,7 +193,6 @@ class Journal:
             return self._file
         if self._file is not None:
             os.fsync(self._file)
-            self._is_synced = True
             self._file.close()
             self._file = None
             path = self._folder / f"{seq:012d}.jsonl"
@@ -193,7 +200,7 @@ class Journal:
             segments = self._segments()
             path = segments[-1][1] if segments else self._folder / f"{seq:012d}.jsonl"
         self._file = FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), "a")
-        self._n_bytes = path.stat().st_size
+        self._n_bytes = self._synced_bytes = path.stat().st_size
         sync_folder(self._folder)
         return self._file
 

@@ -1,6 +1,5 @@
 """The loop and the commit: the product, on one screen."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,8 +46,8 @@ class Pipeline:
     def __init__(self, parts: Parts, on_batch: "OnBatch | None" = None) -> None:
         self.parts = parts
         self._on_batch = on_batch
-        self._stop = threading.Event()
-        self._wants_checkpoint = threading.Event()
+        # Plain values: an Event's own lock could be taken twice, by the loop and a signal handler.
+        self._is_stopped = self._wants_checkpoint = False
         self._committed_seq = 0
         self._next_seq = 0
         self._n_records = 0
@@ -68,7 +67,7 @@ class Pipeline:
                 self._commit(end, kind)
             if self._on_batch is not None:
                 self._on_batch(arrived, self)
-            if self._stop.is_set():
+            if self._is_stopped:
                 break
         if end is not None and self._next_seq != self._committed_seq:
             self._commit(end, "ckpt")
@@ -109,11 +108,11 @@ class Pipeline:
 
     def stop(self) -> None:
         """End the run after the batch in hand."""
-        self._stop.set()
+        self._is_stopped = True
 
     def checkpoint_soon(self) -> None:
         """Take a recovery point after the batch in hand."""
-        self._wants_checkpoint.set()
+        self._wants_checkpoint = True
 
     @property
     def n_events(self) -> int:
@@ -137,7 +136,7 @@ class Pipeline:
 
     @property
     def is_stopped(self) -> bool:
-        return self._stop.is_set()
+        return self._is_stopped
 
     @property
     def dead_letter_counts(self) -> dict[str, int]:
@@ -207,8 +206,8 @@ class Pipeline:
     def _due(self) -> Kind | None:
         """What is to be committed now, if anything happened since the last commit."""
         kind = self.parts.checkpoints.due(self._n_events)
-        if self._wants_checkpoint.is_set():
-            self._wants_checkpoint.clear()
+        if self._wants_checkpoint:
+            self._wants_checkpoint = False
             kind = kind or "ckpt"
         return kind if self._next_seq != self._committed_seq else None
 

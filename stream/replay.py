@@ -13,6 +13,7 @@ from stream.config import FreshrankConfig
 from stream.pipeline import OnBatch, Pipeline
 from stream.protocols import Source
 from stream.run_folder import (
+    alone_in,
     load_newest,
     refuse_earlier_run,
     require_earlier_run,
@@ -66,9 +67,12 @@ def run_replay(
         require_earlier_run(replay.out)
     else:
         refuse_earlier_run(replay.out, folder)
-    with Checkpoints(
-        checkpoint.model_copy(update={"dir": folder}), config_hash(replay.config)
-    ) as checkpoints:
+    with (
+        alone_in(replay.out, folder),
+        Checkpoints(
+            checkpoint.model_copy(update={"dir": folder}), config_hash(replay.config)
+        ) as checkpoints,
+    ):
         pipeline = build_pipeline(replay.config, replay.source, replay.out, checkpoints, on_batch)
         start, warnings = None, list[str]()
         if replay.resume:  # a refusal comes before any output is opened

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,11 +16,12 @@ from stream.build import (
     config_hash,
     fixed_settings,
 )
-from stream.checkpoint import Checkpoints
+from stream.checkpoint import LOCK_FILE, Checkpoints
 from stream.checkpoint_files import list_checkpoints
 from stream.config import FreshrankConfig
 from stream.durable import write_durably
 from stream.errors import CheckpointError, UsageError
+from stream.folder_lock import held
 from stream.pipeline import Pipeline
 from stream.settings import read_settings
 from stream.values import Position, Record
@@ -57,6 +59,21 @@ def settings_of_run(out: Path, overrides: Sequence[str]) -> FreshrankConfig:
     require_earlier_run(out)
     reading = [f"source.{key}=null" for key in ("speed", "limit", "until_ms")]
     return read_settings(FreshrankConfig, out / CONFIG_FILE, [*reading, *overrides])
+
+
+def alone_in(out: Path, checkpoint_folder: Path) -> AbstractContextManager[None]:
+    """Keep other processes out of a run's folder for the length of a `with` block.
+
+    Raises
+    ------
+    UsageError
+        If the checkpoints have no folder of their own.
+    CheckpointError
+        If another process is in it.
+    """
+    if out.resolve() == checkpoint_folder.resolve():
+        raise UsageError(f"{out}: checkpoint.dir must be a folder of its own, such as checkpoints")
+    return held(out / LOCK_FILE, "name another --out")
 
 
 def holds_run(out: Path) -> bool:

@@ -1,11 +1,13 @@
 """Events on their way to a topic while a daemon reads it: in bursts, by user, some of them bad."""
 
 import contextlib
+import math
 import random
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Any
 
 import msgspec
 from kafka import KafkaProducer
@@ -13,6 +15,8 @@ from kafka.errors import KafkaTimeoutError
 
 # Fewer a second than a small daemon reads: batches end by number and by age.
 MAX_BURST = 80
+MAX_AHEAD = 300
+LOOK_EVERY_S = 0.02
 PAUSES_S = (0.0, 0.05, 0.2, 0.2, 0.4, 1.0)
 
 POISON: tuple[bytes | None, ...] = (
@@ -35,7 +39,8 @@ class Feeder:
 
     Each goes to the partition of its user; about one in forty is followed by a bad one. The
     order, the bursts and the bad ones follow from `seed`. `hold` and `go_on` make it pause. A
-    broker that is away for less than two minutes is waited for.
+    broker that is away for less than two minutes is waited for. At most about `MAX_AHEAD` records
+    wait to be read, as far as `n_read` tells: on a slow machine too, the reader catches up.
 
     Parameters
     ----------
@@ -47,19 +52,28 @@ class Feeder:
         Events as JSON.
     seed : int
         Of all that is random.
+    n_read : callable, optional
+        How many records were read.
     """
 
-    def __init__(self, bootstrap: str, topic: str, values: Sequence[bytes], seed: int) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        values: Sequence[bytes],
+        seed: int,
+        n_read: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self._topic = topic
         self._values = values
+        self._n_read = n_read
         self._rng = random.Random(seed)
-        self._may_go_on = threading.Event()
-        self._may_go_on.set()
+        self._turn = threading.Lock()  # held by whoever may produce, or keeps others from it
+        self._is_held = False
         self._is_hurried = threading.Event()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
-        self._n_acknowledged = 0
-        self._errors: list[Exception] = []
+        self._sent: list[Any] = []
         self._producer = KafkaProducer(
             bootstrap_servers=bootstrap,
             acks="all",
@@ -83,50 +97,56 @@ class Feeder:
     ) -> None:
         self._is_over.set()
         self._is_hurried.set()
-        self._may_go_on.set()
+        self.go_on()
         self._thread.join(30.0)
         # Of a test that failed nothing more is wanted, and its broker may be gone.
         with contextlib.suppress(KafkaTimeoutError if error else ()):
             self._producer.close(timeout=0 if error else 30.0)
 
-    def hold(self) -> None:
-        """Produce nothing for now: once this burst is out, every partition is silent."""
-        self._may_go_on.clear()
+    def hold(self) -> int:
+        """Produce nothing for now; how many records the broker has got."""
+        self._turn.acquire()
+        self._is_held = True
+        return self._acknowledged(60.0)
 
     def go_on(self) -> None:
-        """Produce again."""
-        self._may_go_on.set()
+        """Produce again; nothing happens unless it was held."""
+        if self._is_held:
+            self._is_held = False
+            self._turn.release()
 
     def finish(self, timeout_s: float = 120.0) -> int:
-        """Produce the rest at once; how many records the broker has acknowledged in all."""
+        """Produce the rest at once; how many records the broker has got in all."""
         self._is_hurried.set()
-        self._may_go_on.set()
+        self.go_on()
         self._thread.join(timeout_s)
         assert not self._thread.is_alive(), "not everything was produced in time"
+        return self._acknowledged(timeout_s)
+
+    def _acknowledged(self, timeout_s: float) -> int:
         self._producer.flush(timeout=timeout_s)
-        assert not self._errors, self._errors
-        return self._n_acknowledged
+        for sent in self._sent:
+            sent.get(timeout=timeout_s)
+        return len(self._sent)
 
     def _run(self) -> None:
         left = list(reversed(self._values))
         while left and not self._is_over.is_set():
-            self._may_go_on.wait()
-            for _ in range(min(self._rng.randint(1, MAX_BURST), len(left))):
-                self._send(left.pop())
-                if self._rng.random() < 1 / 40:
-                    self._send(self._rng.choice(POISON))
+            with self._turn:
+                for _ in range(min(self._rng.randint(1, MAX_BURST), len(left))):
+                    self._send(left.pop())
+                    if self._rng.random() < 1 / 40:
+                        self._send(self._rng.choice(POISON))
             self._is_hurried.wait(self._rng.choice(PAUSES_S))
+            while len(self._sent) > self._n_read() + MAX_AHEAD:
+                if self._is_hurried.wait(LOOK_EVERY_S):
+                    break
 
     def _send(self, value: bytes | None) -> None:
         user = _user(value)
         partition = zlib.crc32(user) % self._n_partitions
         sent = self._producer.send(self._topic, value, key=user, partition=partition)
-        sent.add_callback(self._count)
-        sent.add_errback(self._errors.append)
-
-    def _count(self, metadata: object) -> None:
-        """In the producer's thread, of which there is one."""
-        self._n_acknowledged += 1
+        self._sent.append(sent)
 
 
 def _user(value: bytes | None) -> bytes:

@@ -137,11 +137,11 @@ class Session:
 
     def _follow_topics(self) -> Delivery:
         """See what changed about the topics; jumps that the loop is to be told of at once."""
+        if self._watch.forbidden:
+            raise TopicAuthorizationFailedError(set(self._watch.forbidden))
         n_answers = self._watch.n_answers
         if n_answers == self._n_answers_seen:
             return []
-        if self._watch.forbidden:
-            raise TopicAuthorizationFailedError(set(self._watch.forbidden))
         restarted, appeared = self._roll.compare(self._watch.facts)
         self._n_answers_seen = n_answers
         if restarted or appeared:

@@ -88,7 +88,7 @@ def await_topics(
         missing = [
             t.name for t in config.topics if t.name not in watch.facts and t.name not in known
         ]
-        if is_answered and watch.forbidden:
+        if watch.forbidden:
             err = TopicAuthorizationFailedError(set(watch.forbidden))
             raise explain(err, config.connection) from err
         if is_answered and not missing:

@@ -48,8 +48,6 @@ class TopicWatch:
         self._wanted = 0
         self.facts: dict[str, TopicFacts] = {}
         """The topics that exist, as of the last answer."""
-        self.forbidden: frozenset[str] = frozenset()
-        """Topics that this client may not see."""
         self.heard_s = clock()
         """When the last answer came."""
         cluster.add_listener(self._answered)
@@ -59,6 +57,15 @@ class TopicWatch:
     def n_answers(self) -> int:
         """How many answers came so far."""
         return self._n_answers
+
+    @property
+    def forbidden(self) -> frozenset[str]:
+        """Topics that this client may not see, as of the last answer.
+
+        Of such an answer nobody may be told: a listener of kafka-python's own raises then, and
+        those that it would have told after that one hear nothing.
+        """
+        return frozenset(self._cluster.unauthorized_topics) & frozenset(self._topics)
 
     def ask(self) -> None:
         """Have the brokers asked from now on; `is_answered` says when they have answered."""
@@ -88,6 +95,5 @@ class TopicWatch:
                 topic_id = found.hex if isinstance(found, UUID) and found != _NO_ID else ""
                 facts[topic] = TopicFacts(topic_id, frozenset(partitions))
         self.facts = facts
-        self.forbidden = frozenset(cluster.unauthorized_topics) & frozenset(self._topics)
         self.heard_s = self._clock()
         self._n_answers += 1  # last: whoever sees it sees the rest

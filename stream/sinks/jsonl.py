@@ -142,5 +142,5 @@ class JsonlSink:
         except OSError as err:
             raise SinkError(
                 f"{self._path} {what}: {err.strerror}; make room, then go on from the "
-                "newest checkpoint with --resume, or start in another folder"
+                "newest checkpoint (a replay with --resume), or start in another folder"
             ) from err

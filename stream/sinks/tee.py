@@ -10,7 +10,8 @@ class Tee:
     """Hands every record to each of its sinks, in the order given.
 
     The state holds each sink's own by name. On a resume a sink without a state starts fresh: it
-    was switched on since; a state without a sink is passed by: it was switched off.
+    was switched on since. A state without a sink is kept: it was switched off, and may be switched
+    on again.
 
     Examples
     --------
@@ -27,6 +28,7 @@ class Tee:
 
     def __init__(self, **sinks: Sink) -> None:
         self._sinks = sinks
+        self._state_of_others: State = {}
 
     def write(self, record: Record) -> None:
         for sink in self._sinks.values():
@@ -44,10 +46,14 @@ class Tee:
     def state_dict(self) -> State:
         return {
             "schema_version": 1,
-            "sinks": {name: sink.state_dict() for name, sink in self._sinks.items()},
+            "sinks": self._state_of_others
+            | {name: sink.state_dict() for name, sink in self._sinks.items()},
         }
 
     def load_state_dict(self, state: State) -> None:
+        self._state_of_others = {
+            name: kept for name, kept in state["sinks"].items() if name not in self._sinks
+        }
         for name, sink in self._sinks.items():
             if name in state["sinks"]:
                 sink.load_state_dict(state["sinks"][name])

@@ -144,6 +144,8 @@ class FakeCluster:
         self._logs = {topic: set(logs) for topic, logs in self._broker.logs.items()}
         self._ids = dict(self._broker.ids)
         self.unauthorized_topics = set(self._broker.unauthorized)
+        if self.unauthorized_topics:
+            return  # a listener of kafka-python's own raises, and may be the first of them
         for listener in self._listeners:
             listener(self)
 

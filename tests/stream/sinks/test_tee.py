@@ -46,6 +46,20 @@ def test_an_output_that_was_switched_on_since_starts_fresh():
     assert (lines, copies) == ([record(0), record(1)], [record(1)])
 
 
+def test_an_output_that_was_switched_off_and_on_again_goes_on_where_it_was(tmp_path):
+    both = Tee(file=JsonlSink(tmp_path / "a.jsonl"), copy=JsonlSink(tmp_path / "b.jsonl"))
+    both.write(record(0))
+    both.flush()
+    alone = Tee(file=ListSink([]))
+    alone.load_state_dict(both.state_dict())
+    both.close()
+    again = Tee(file=ListSink([]), copy=JsonlSink(tmp_path / "b.jsonl"))
+    again.load_state_dict(alone.state_dict())
+    again.write(record(1))
+    again.close()
+    assert read_lines(tmp_path / "b.jsonl") == [record(0), record(1)]
+
+
 def test_an_output_that_was_switched_off_since_is_left_as_it_was():
     lines, copies = [], []
     both = Tee(file=ListSink(lines), copy=ListSink(copies))
