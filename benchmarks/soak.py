@@ -156,7 +156,7 @@ class Daemon:
 
     def drain(self) -> None:
         """Wait until it has taken all there is."""
-        while self.status()["lag_records"]:
+        while self.status()["lag_records"] != 0:  # None: nobody knows
             time.sleep(0.5)
 
     def stop(self) -> int:
@@ -253,7 +253,8 @@ def watch(daemon: Daemon, feed: Feed, n_minutes: int) -> list[Minute]:
         looks: list[Look] = []
         while (passed_s := time.monotonic() - began_s) < 60:
             status = daemon.status()
-            if status["lag_records"] < WAITING_RECORDS:
+            lag = status["lag_records"]
+            if lag is not None and lag < WAITING_RECORDS:
                 feed.put(RECORDS_AT_ONCE)
             elif passed_s * LOOKS_A_MINUTE / 60 < len(looks):
                 time.sleep(0.05)
@@ -281,7 +282,7 @@ def tell(number: int, rate: float, status: dict[str, Any], looks: Sequence[Look]
             number,
             f"{status['events']:,}",
             f"{rate:,.0f}",
-            f"{status['lag_records']:,}",
+            "unknown" if (lag := status["lag_records"]) is None else f"{lag:,}",
             f"{minute.rss_bytes / 2**20:,.0f}",
             f"{max(look.rss_bytes for look in looks) / 2**20:,.0f}",
             "{}..{}".format(*minute.files),

@@ -343,6 +343,16 @@ def far_future(ts_N: Int64s, watermark_ms: int, max_ahead_ms: int) -> Bools:
     """
     if not len(ts_N):
         return np.zeros(0, np.bool_)
-    # The lower median: of two events, one broken clock is not its own witness.
-    median_ms = int(np.partition(ts_N, (len(ts_N) - 1) // 2)[(len(ts_N) - 1) // 2])
-    return ts_N > max(watermark_ms, median_ms) + max_ahead_ms
+    return ts_N > max(watermark_ms, median(ts_N)) + max_ahead_ms
+
+
+def median(ts_N: Int64s) -> int:
+    """The lower median: of two times, that of one broken clock is not its own witness.
+
+    Examples
+    --------
+    >>> median(np.array([9_000, 5])), median(np.array([9_000, 5, 7]))
+    (5, 7)
+    """
+    middle = (len(ts_N) - 1) // 2
+    return int(np.partition(ts_N, middle)[middle])

@@ -3,8 +3,9 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from stream.errors import CheckpointError
 
@@ -26,24 +27,28 @@ def held(path: Path, advice: str) -> Iterator[None]:
         If somebody holds it, by the number of the process, or the file cannot be written.
     """
     folder = path.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = path.open("a+", encoding="ascii")
-    except OSError as err:
-        raise CheckpointError(
-            f"{folder} cannot be used: {err.strerror or err}; check the space and the permissions, "
-            f"or {advice}"
-        ) from err
-    with lock:
+    with ExitStack() as opening:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            lock.seek(0)
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = opening.enter_context(path.open("a+", encoding="ascii"))
+            _claim(lock, folder, advice)
+        except OSError as err:
             raise CheckpointError(
-                f"{folder} is in use by process {lock.read().strip() or 'unknown'}; stop that run, "
-                f"or {advice}"
+                f"{folder} cannot be used: {err.strerror or err}; check the space and the "
+                f"permissions, or {advice}"
             ) from err
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
         yield
+
+
+def _claim(lock: TextIO, folder: Path, advice: str) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        lock.seek(0)
+        raise CheckpointError(
+            f"{folder} is in use by process {lock.read().strip() or 'unknown'}; stop that run, or "
+            f"{advice}"
+        ) from err
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()

@@ -48,7 +48,6 @@ class OffsetCommitter:
         self._lock = threading.Lock()
         self._waiting: dict[str, int] = {}
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kafka-offsets")
-        self._work: Future[None] | None = None
         self._consumer: KafkaConsumer | None = None
         self._is_failing = False
         self._is_closed = False
@@ -61,13 +60,15 @@ class OffsetCommitter:
             is_idle = not self._waiting
             self._waiting = {name: int(fields["offset"]) for name, fields in end.items()}
             if is_idle and self._waiting:
-                self._work = self._writer.submit(self._commit)
+                self._writer.submit(self._commit).add_done_callback(self._tell)
 
     def close(self) -> None:
         """Wait some seconds for what is to be committed, and close the consumer."""
         if not self._is_closed:
             self._is_closed = True
-            wait([self._writer.submit(self._close)], timeout=_CLOSE_TIMEOUT_S)
+            closing = self._writer.submit(self._close)
+            closing.add_done_callback(self._tell)
+            wait([closing], timeout=_CLOSE_TIMEOUT_S)
             self._writer.shutdown(wait=False)
 
     def _commit(self) -> None:
@@ -99,9 +100,18 @@ class OffsetCommitter:
             self._is_failing = False
 
     def _close(self) -> None:
-        if self._consumer is not None:
-            self._consumer.close(autocommit=False, timeout_ms=_CLOSE_CONSUMER_MS)
-            self._consumer = None
+        consumer, self._consumer = self._consumer, None  # whatever comes of it: not used again
+        if consumer is not None:
+            consumer.close(autocommit=False, timeout_ms=_CLOSE_CONSUMER_MS)
+
+    def _tell(self, work: Future[None]) -> None:
+        """Tell of an error that nobody waits for."""
+        if not work.cancelled() and (err := work.exception()) is not None:
+            LOGGER.error(
+                "offsets of group %s cannot be committed (they are for lag tools only)",
+                self._config.group,
+                exc_info=err,
+            )
 
 
 def open_group(config: KafkaSourceConfig) -> KafkaConsumer:

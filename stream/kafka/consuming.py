@@ -18,6 +18,8 @@ METADATA_AGE_MS = 3_000
 _BOOTSTRAP_TIMEOUT_MS = 5_000
 _CLOSE_TIMEOUT_MS = 1_000
 _FETCH_PARTITION_BYTES = 512 << 10
+_MIN_FETCH_PARTITION_BYTES = 16 << 10
+_RECORD_BYTES = 160  # few are shorter
 _FETCH_MAX_BYTES = 50 << 20
 
 
@@ -25,13 +27,15 @@ _FETCH_MAX_BYTES = 50 << 20
 class Opened:
     """A consumer, what it knows of the cluster, and how to let go of both.
 
-    `has_connection` says whether any broker is connected at the moment.
+    `has_connection` says whether any broker is connected at the moment. `share_among` is told how
+    many partitions there are, and has less fetched of each the more they are.
     """
 
     consumer: KafkaConsumer
     cluster: "ClusterMetadata"
     has_connection: Callable[[], bool]
     close: Callable[[], None]
+    share_among: Callable[[int], None]
 
 
 def open_consumer(config: KafkaSourceConfig) -> Opened:
@@ -71,7 +75,21 @@ def open_consumer(config: KafkaSourceConfig) -> Opened:
     def close() -> None:
         consumer.close(autocommit=False, timeout_ms=_CLOSE_TIMEOUT_MS)
 
-    return Opened(consumer, cluster, has_connection, close)
+    def share_among(n_partitions: int) -> None:
+        # Of each partition that much may be on its way when enough waits already. kafka-python
+        # 3.0.12 reads this setting anew for each request, and offers no way to change it.
+        buffer_bytes = min(config.buffer_bytes, config.buffer_records * _RECORD_BYTES)
+        share = buffer_bytes // max(1, n_partitions)
+        consumer._fetcher.config["max_partition_fetch_bytes"] = min(
+            _largest_fetch(config), max(share, _MIN_FETCH_PARTITION_BYTES)
+        )
+
+    return Opened(consumer, cluster, has_connection, close, share_among)
+
+
+def _largest_fetch(config: KafkaSourceConfig) -> int:
+    """How many bytes of one partition are fetched at once, at most."""
+    return min(config.buffer_bytes, _FETCH_PARTITION_BYTES)
 
 
 def _settings(config: KafkaSourceConfig) -> dict[str, Any]:
@@ -84,6 +102,6 @@ def _settings(config: KafkaSourceConfig) -> dict[str, Any]:
         "allow_auto_create_topics": False,
         "metrics_enabled": False,
         "isolation_level": config.isolation,
-        "max_partition_fetch_bytes": min(config.buffer_bytes, _FETCH_PARTITION_BYTES),
+        "max_partition_fetch_bytes": _largest_fetch(config),
         "fetch_max_bytes": min(config.buffer_bytes // 4, _FETCH_MAX_BYTES),
     }

@@ -64,6 +64,7 @@ class Fetcher:
         self._started: dict[str, Cursor] = {}
         self._heard_s = clock()
         self._arrived_s: float | None = None
+        self._unread: str | None = None
         self._n_failures = 0
         self._failures: list[tuple[float, str]] = []
         self._stop = threading.Event()
@@ -144,6 +145,7 @@ class Fetcher:
                     raise KafkaTimeoutError("no answer for too long")
             elif not are_ends_known:
                 are_ends_known = session.refresh_ends()
+            self._unread = session.problem
             self._publish(chunks, are_ends_known)
 
     def _failed(self, err: ClientError) -> None:
@@ -173,6 +175,6 @@ class Fetcher:
             heard_s=self._heard_s,
             arrived_s=self._arrived_s,
             is_connected=self._contact.is_made,
-            problem=self._contact.problem or self._roll.problem,
+            problem=self._contact.problem or self._roll.problem or self._unread,
         )
         self._handover.deliver(chunks, view)

@@ -58,6 +58,16 @@ class LaneSet:
         """How many records can be taken."""
         return sum(lane.n_ready for lane in self.lanes)
 
+    @property
+    def has_moved(self) -> bool:
+        """Whether a lane goes on at another offset than the journal says, without a record."""
+        return any(lane.is_moved or lane.is_short for lane in self.lanes)
+
+    def catch_up(self) -> None:
+        """Go on behind offsets that have no record."""
+        for lane in self.lanes:
+            lane.catch_up()
+
     def take(self, counts: Sequence[int]) -> dict[str, list[Taken]]:
         """So many records of each lane; those that moved without a record come too, empty."""
         return {
@@ -87,6 +97,11 @@ class LaneSet:
 def unfetched(fetched: int, mark: Mark | None) -> int:
     """How many offsets lie between the records that came and the end."""
     return 0 if mark is None or mark.end is None else max(0, mark.end - fetched)
+
+
+def is_end_known(mark: Mark | None) -> bool:
+    """Whether it is known how many records lie ahead; of a partition that is gone, none do."""
+    return mark is not None and (mark.is_missing or mark.end is not None)
 
 
 def _has_more(mark: Mark | None) -> bool:

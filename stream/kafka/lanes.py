@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.decoding import Entry, far_future
+from stream.decoding import Entry
 from stream.journal import Range
 from stream.kafka.aligning import sort_keys
 from stream.kafka.chunks import Chunk, origin
@@ -54,7 +54,8 @@ class Lane:
     time : PartitionTime
         Its event time there.
     is_moved : bool
-        Whether the offset is one that no journal entry led to: what was before it is gone.
+        Whether the offset is one that no journal entry led to: what was before it is gone, was
+        never to be read, or had no record.
     heard_s : float
         When its last record came, or when somebody began to wait for one.
     n_ready : int
@@ -65,7 +66,7 @@ class Lane:
         self.name = name
         self.offset = cursor.offset
         self.topic_id = cursor.topic_id
-        self.time = PartitionTime(cursor.ts_ms)
+        self.time = PartitionTime(max_ahead_ms, cursor.ts_ms)
         self.is_moved = False
         self.heard_s = 0.0
         self.n_ready = 0
@@ -74,14 +75,10 @@ class Lane:
         self._used_up = used_up
         self._fetched = cursor.offset
         self._fetched_topic_id = cursor.topic_id
+        self._fetched_time = PartitionTime(max_ahead_ms, cursor.ts_ms)
         self._ready: deque[_Held] = deque()
         self._beyond: deque[tuple[Chunk, bool]] = deque()
         self._last_key = cursor.ts_ms
-
-    @property
-    def cursor(self) -> Cursor:
-        """Where a batch goes on."""
-        return Cursor(self.offset, self.topic_id, self.time.ts_ms)
 
     @property
     def fetched(self) -> int:
@@ -128,6 +125,19 @@ class Lane:
             if len(chunk):
                 self._make_ready(chunk)
 
+    @property
+    def is_short(self) -> bool:
+        """Whether all records were taken, and offsets without a record lie behind them."""
+        return not (self._ready or self._beyond) and self.offset < self._fetched
+
+    def catch_up(self) -> None:
+        """Go on behind what was fetched, though the last offsets there had no record.
+
+        They are not in the range of any batch then: retention takes them without a loss.
+        """
+        if self.is_short:
+            self.offset, self.is_moved = self._fetched, True
+
     def keys(self) -> Int64s:
         """How far the partition is at each record that can be taken."""
         parts = [held.key_N[held.n_taken :] for held in self._ready]
@@ -160,11 +170,13 @@ class Lane:
     def has_passed(self, part: Range) -> bool:
         """Whether nothing of a range is still to come; then go on behind it."""
         if is_same(self._fetched_topic_id, part.topic_id) and self._fetched < part.stop:
-            return False
+            if part.start < part.stop:
+                return False
+            self._fetched = part.stop  # a jump: what comes next begins there
         is_beyond = self.offset > part.stop or not is_same(self.topic_id, part.topic_id)
         if not (self.is_moved and is_beyond):  # else records behind the range are gone too
             self.offset, self.topic_id, self.is_moved = part.stop, part.topic_id, False
-        self.time = PartitionTime(part.ts_ms)
+        self.time = PartitionTime(self._max_ahead_ms, part.ts_ms)
         return True
 
     def _n_within(self, part: Range) -> int:
@@ -182,7 +194,8 @@ class Lane:
 
     def _make_ready(self, chunk: Chunk) -> None:
         # A clock that is years ahead would have its partition wait until all others are there.
-        is_far_N = far_future(chunk.ts_N, self._last_key, self._max_ahead_ms)
+        self._fetched_time.observe(chunk.ts_N)
+        is_far_N = chunk.ts_N > self._fetched_time.ts_ms + self._max_ahead_ms
         key_N = sort_keys(np.where(is_far_N, 0, chunk.ts_N), self._last_key)
         self._last_key = int(key_N[-1])
         self._ready.append(_Held(chunk, key_N))

@@ -1,19 +1,24 @@
 """One open consumer: what it fetches, and what it finds to be gone."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError as ClientError
-from kafka.errors import LogTruncationError, OffsetOutOfRangeError, TopicAuthorizationFailedError
+from kafka.errors import (
+    KafkaTimeoutError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
 
-from stream.errors import GapError
+from stream.kafka.bounds import Bounds
 from stream.kafka.chunks import Chunk, nothing
 from stream.kafka.consuming import Opened
 from stream.kafka.gaps import Gap, Gaps, n_offsets
 from stream.kafka.handover import Handover
-from stream.kafka.positions import Cursor, Stretch
+from stream.kafka.positions import Cursor, Stretch, rewritten
 from stream.kafka.reading import Reading
 from stream.kafka.roll import Roll
 from stream.kafka.settings import KafkaSourceConfig
@@ -25,10 +30,19 @@ _POLL_TIMEOUT_MS = 200
 _TRIAL_TIMEOUT_MS = 20
 _SOME = 2_000
 _ALL = sys.maxsize
+_SOME_POSITIONS = 8
+_MANY_POSITIONS = 64
 _ENDS_EVERY_S = 5.0
 _ENDS_TIMEOUT_MS = 2_000
 
 Delivery = list[tuple[str, Chunk]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspicion:
+    """A partition could not be read where it stood; it differs from its log behind `common_end`."""
+
+    common_end: int | None = None
 
 
 class Session:
@@ -68,15 +82,21 @@ class Session:
     ) -> None:
         self._config = config
         self._consumer = opened.consumer
+        self._share_among = opened.share_among
         self._roll = roll
         self._gaps = gaps
         self._handover = handover
         self._clock = clock
         self._watch = TopicWatch(opened.cluster, [topic.name for topic in config.topics], clock)
         self._trial = Trial(self._watch)
-        self._suspects: dict[str, int | None] = {}
+        self._suspects: dict[str, _Suspicion] = {}
+        self._bounds = Bounds(opened.consumer, clock)
+        self._unsettled: dict[str, _Suspicion | None] = {}
+        self._settle_due_s = 0.0
+        self._is_settled = False
         self._paused: set[str] = set()
         self._to_pause: set[str] = set()
+        self._n_asked = 0
         self._n_answers_seen = 0
         self.arrived_s: float | None = None
         self._ends_due_s = clock() + _ENDS_EVERY_S
@@ -85,6 +105,11 @@ class Session:
             reading.is_new = True
             reading.highwater = None
             reading.is_full = False
+
+    @property
+    def problem(self) -> str | None:
+        """Which partitions cannot be read at present; None if there is none."""
+        return self._bounds.problem
 
     @property
     def heard_s(self) -> float:
@@ -109,15 +134,17 @@ class Session:
         delivery = self._follow_topics()
         if self._suspects and self._watch.is_answered():
             suspects, self._suspects = self._suspects, {}
-            self._settle([self._roll.readings[name] for name in suspects], suspects)
+            self._settle(suspects)
+        if self._unsettled and self._clock() >= self._settle_due_s:
+            self._settle(self._unsettled)
         self._make_room()
         try:
             self._fetch()
         except OffsetOutOfRangeError as err:
-            self._suspect(dict.fromkeys(err.args[0]))
+            self._suspect(dict.fromkeys(err.args[0], _Suspicion()))
         except LogTruncationError as err:
             ends = err.divergent_offsets
-            self._suspect({part: end and end.offset for part, end in ends.items()})
+            self._suspect({part: _Suspicion(end and end.offset) for part, end in ends.items()})
         for reading, chunk in self._trial.acquitted():
             reading.delivered = chunk.stop
             delivery.append((reading.name, chunk))
@@ -127,12 +154,11 @@ class Session:
     def refresh_ends(self) -> bool:
         """Ask where the partitions end; whether an answer came."""
         parts = {_part(reading): reading for reading in self._roll.present()}
-        try:
-            ends = self._consumer.end_offsets(list(parts), timeout_ms=_ENDS_TIMEOUT_MS)
-        except ClientError:
+        ends = self._bounds.ends(list(parts), _ENDS_TIMEOUT_MS)
+        if not ends:
             return False
-        for part, end in ends.items():
-            parts[part].end = end
+        for part, reading in parts.items():
+            reading.end = ends.get(part)
         return True
 
     def _follow_topics(self) -> Delivery:
@@ -149,46 +175,64 @@ class Session:
         for reading in restarted:
             self._trial.drop(reading)
             self._suspects.pop(reading.name, None)
-        self._settle([r for r in {*restarted, *appeared} if not r.is_missing])
+        self._settle({r.name: None for r in (*restarted, *appeared) if not r.is_missing})
         return [(reading.name, self._jump(reading)) for reading in restarted]
 
     def _assign(self) -> None:
         """Fetch the partitions that exist, and none of them paused, as a new one is not."""
         parts = [_part(reading) for reading in self._roll.present()]
+        self._share_among(len(parts))
         self._consumer.assign(parts)
         self._consumer.resume(*parts)
         self._paused.clear()
         self._to_pause.clear()
+        self._bounds.keep(parts)
+        names = {reading.name for reading in self._roll.present()}
+        self._unsettled = {name: one for name, one in self._unsettled.items() if name in names}
+        self._hold_unsettled()
 
-    def _settle(
-        self, readings: Iterable[Reading], suspects: Mapping[str, int | None] | None = None
-    ) -> None:
+    def _settle(self, wanted: Mapping[str, _Suspicion | None]) -> None:
         """Go to where these are to be read, or behind what is gone there.
 
-        `suspects` are those that could not be read where they stood, and the end of what they
-        have in common with their log, where known.
+        One that nobody answers for is not read until somebody does; it is tried again.
         """
-        parts = {_part(reading): reading for reading in sorted(readings, key=lambda r: r.name)}
+        parts = {_part(self._roll.readings[name]): name for name in sorted(wanted)}
         if not parts:
             return
-        first = self._consumer.beginning_offsets(list(parts), timeout_ms=OFFSETS_TIMEOUT_MS)
-        last = self._consumer.end_offsets(list(parts), timeout_ms=OFFSETS_TIMEOUT_MS)
-        for part, reading in parts.items():
-            reading.end = last[part]
-            is_suspect = suspects is not None
-            common_end = (suspects or {}).get(reading.name)
-            end = last[part] if common_end is None else min(common_end, last[part])
-            if reading.delivered < reading.open_start and end < reading.open_start:
-                raise GapError(
-                    f"{reading.name}: its log ends at {end}, and the journal says that it was read "
-                    f"up to {reading.open_start}: what is repeated would be other records; start "
-                    "with an empty checkpoint.dir"
-                )
-            if is_suspect and reading.offset > end:
-                self._shortened(reading, end)
-            elif reading.offset < first[part]:
-                self._deleted(reading, first[part])
+        bounds = self._bounds.both(list(parts), OFFSETS_TIMEOUT_MS)
+        if not (bounds or self._is_settled):
+            raise KafkaTimeoutError("nobody told where the partitions begin and end")
+        self._is_settled = True
+        for part, name in parts.items():
+            reading, suspicion = self._roll.readings[name], wanted[name]
+            if part in bounds:
+                self._unsettled = {n: one for n, one in self._unsettled.items() if n != name}
+                self._settle_within(reading, bounds[part], suspicion)
+            else:
+                self._unsettled = {**self._unsettled, name: suspicion}
+                reading.end = None
             self._consumer.seek(part, reading.offset)
+        self._settle_due_s = self._clock() + _ENDS_EVERY_S
+        self._hold_unsettled()
+
+    def _hold_unsettled(self) -> None:
+        self._consumer.pause(*(_part(self._roll.readings[name]) for name in self._unsettled))
+        self._paused |= self._unsettled.keys()
+
+    def _settle_within(
+        self, reading: Reading, bounds: tuple[int, int], suspicion: _Suspicion | None
+    ) -> None:
+        """Have it read on between where its log begins and where it ends."""
+        first, reading.end = bounds
+        end = bounds[1]
+        if suspicion is not None and suspicion.common_end is not None:
+            end = min(suspicion.common_end, end)
+        if reading.delivered < reading.open_start and end < reading.open_start:
+            raise rewritten(reading.name, end, reading.open_start)
+        if suspicion is not None and reading.offset > end:
+            self._shortened(reading, end)
+        elif reading.offset < first:
+            self._deleted(reading, first)
 
     def _shortened(self, reading: Reading, end: int) -> None:
         """The log ends before what was fetched of it."""
@@ -212,31 +256,42 @@ class Session:
     def _jump(self, reading: Reading) -> Chunk:
         return nothing(reading.topic_id, reading.offset, reading.offset, self._clock())
 
-    def _suspect(self, ends: Mapping[TopicPartition, int | None]) -> None:
+    def _suspect(self, suspicions: Mapping[TopicPartition, _Suspicion]) -> None:
         """Something is wrong with these: first see whether the topic is still the same."""
-        found = {f"{part.topic}/{part.partition}": end for part, end in ends.items()}
+        found = {f"{part.topic}/{part.partition}": one for part, one in suspicions.items()}
         if not found.keys() <= self._suspects.keys():
             self._watch.ask()
         self._suspects.update(found)
 
     def _make_room(self) -> None:
-        """Stop fetching what waits to be used, and go on when half of it is."""
+        """Stop fetching what waits to be used, and go on when half of it is.
+
+        A partition stops at its share. While there is enough in all, so does every one of which
+        anything waits; the others, for which the loop may be waiting, go on.
+        """
         present = self._roll.present()
-        config = self._config
+        waiting = {reading.name: self._waiting(reading.name) for reading in present}
+        in_all = max((sum(part) for part in zip(*waiting.values(), strict=True)), default=0.0)
         for reading in present:
-            waiting, held = self._handover.waiting(reading.name), self._trial.held(reading.name)
-            filled = len(present) * max(
-                (waiting[0] + held[0]) / config.buffer_records,
-                (waiting[1] + held[1]) / config.buffer_bytes,
-            )
-            reading.is_full = filled >= 1 or (reading.is_full and filled >= 0.5)
-            if reading.is_full or reading.name in self._suspects:
+            filled = len(present) * max(waiting[reading.name])
+            is_above = filled >= 1 or (reading.is_full and filled >= 0.5)
+            reading.is_full = is_above or (in_all >= 1 and filled > 0)
+            is_held = reading.name in self._suspects or reading.name in self._unsettled
+            if reading.is_full or is_held:
                 self._to_pause.add(reading.name)
             else:
                 self._to_pause.discard(reading.name)
                 if reading.name in self._paused:
                     self._consumer.resume(_part(reading))
                     self._paused.discard(reading.name)
+
+    def _waiting(self, name: str) -> tuple[float, float]:
+        """How much of what may wait of all partitions is this one's: in records, and in bytes."""
+        (n_records, n_bytes), held = self._handover.waiting(name), self._trial.held(name)
+        return (
+            (n_records + held[0]) / self._config.buffer_records,
+            (n_bytes + held[1]) / self._config.buffer_bytes,
+        )
 
     def _fetch(self) -> None:
         """Take what was fetched of every partition, decoded, on trial."""
@@ -247,7 +302,9 @@ class Session:
             self._handover.wait_for_change(timeout_ms / 1000)
             return
         is_to_pause = not self._to_pause <= self._paused
-        fetched = consumer.poll(timeout_ms, max_records=_ALL if is_to_pause else _SOME)
+        fetched: Mapping[TopicPartition, Sequence[Any]] = consumer.poll(
+            timeout_ms, max_records=_ALL if is_to_pause else _SOME
+        )
         now_s = self._clock()
         if is_to_pause:
             self._pause()
@@ -256,12 +313,28 @@ class Session:
         for reading in present:
             if records := fetched.get(_part(reading)):
                 self._take(reading, records, records[-1].offset + 1, now_s)
-        for reading in present:
-            if _part(reading) not in fetched and reading.offset < (reading.end or 0):
-                # What a transaction leaves behind has offsets too, and no records.
-                position = consumer.position(_part(reading), timeout_ms=0)
-                if position is not None and position > reading.offset:
-                    self._take(reading, (), position, now_s)
+        self._pass_without_record(fetched, now_s)
+
+    def _pass_without_record(self, fetched: Container[TopicPartition], now_s: float) -> None:
+        """Go on behind what a transaction leaves: it has offsets too.
+
+        Each position takes kafka-python 3.0.12 the longer the more partitions there are, 3 ms of
+        500: they are asked for in turn.
+        """
+        waits = [
+            reading
+            for reading in self._roll.present()
+            if _part(reading) not in fetched
+            and reading.name not in self._paused
+            and reading.offset < (reading.end or 0)
+        ]
+        first = self._n_asked % max(1, len(waits))
+        n_positions = _SOME_POSITIONS if fetched else _MANY_POSITIONS
+        for reading in (waits[first:] + waits[:first])[:n_positions]:
+            self._n_asked += 1
+            position = self._consumer.position(_part(reading), timeout_ms=0)
+            if position is not None and position > reading.offset:
+                self._take(reading, (), position, now_s)
 
     def _pause(self) -> None:
         """Stop fetching what must wait, right after all that was fetched was taken.

@@ -80,9 +80,10 @@ class KafkaSourceConfig(BaseModel):
     not read yet. Offsets are committed for `group` after each checkpoint, for tools that show lag;
     nothing reads them back. A partition that has been silent for `idle_after` no longer holds back
     event time. A time more than `max_ahead` ahead of the stream is not believed. A batch is part
-    of a backlog while more than `backlog_records` are unread behind it. At most `buffer_records`
-    records and `buffer_bytes` bytes are read ahead, in about equal shares of the partitions. A
-    value longer than `max_record_bytes` is a dead letter.
+    of a backlog while more than `backlog_records` are unread behind it. Reading ahead stops when
+    `buffer_records` records or `buffer_bytes` bytes wait, in about equal shares of the partitions;
+    what was on its way by then comes on top. A value longer than `max_record_bytes` is a dead
+    letter.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

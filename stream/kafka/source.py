@@ -15,7 +15,7 @@ from itertools import chain, repeat
 
 from kafka import KafkaConsumer
 
-from stream.errors import KafkaError, SourceError
+from stream.errors import KafkaError
 from stream.journal import Entry, Journal, Range
 from stream.kafka.committing import OffsetCommitter, open_group
 from stream.kafka.connection import is_temporary
@@ -25,7 +25,7 @@ from stream.kafka.fetching import Fetcher
 from stream.kafka.gaps import Gaps
 from stream.kafka.gathering import Gathered, gather
 from stream.kafka.handover import View
-from stream.kafka.lane_set import LaneSet, unfetched
+from stream.kafka.lane_set import LaneSet, is_end_known, unfetched
 from stream.kafka.positions import Cursor, cursors_of, in_order, stretches
 from stream.kafka.settings import KafkaSourceConfig
 from stream.kafka.starting import start_of
@@ -38,6 +38,8 @@ LOGGER = logging.getLogger("freshrank.kafka")
 _NOTHING_EVERY_S = 0.2
 _ORDERS_AFTER_S = 0.1
 _STEP_S = 0.1
+# Each transaction leaves an offset without a record: not for each of them an entry in the journal.
+_MOVES_EVERY_S = 3.0
 _BACKOFF_S = (0.0, 0.5, 1.0, 2.0)
 _LAST_BACKOFF_S = 5.0
 
@@ -46,20 +48,19 @@ _LAST_BACKOFF_S = 5.0
 class SourceStatus:
     """How the reading goes, as any thread may ask.
 
-    `lag_records` are records that are there and were not handed out, `last_arrival_s` is when
-    the last one came, by the clock of the source. `newest_ts_ms` is Kafka's own time of the
-    newest record handed out. `positions` are the offsets to go on from, by partition.
+    `lag_records` are records that are there and were not handed out, None while nobody knows
+    where a partition ends; `last_arrival_s` is when the last one came, by the clock of the source.
+    `newest_ts_ms` is Kafka's own time of the newest record handed out.
     """
 
     is_connected: bool = False
     problem: str | None = "not started"
-    lag_records: int = 0
+    lag_records: int | None = None
     last_arrival_s: float | None = None
     newest_ts_ms: int | None = None
     n_records: int = 0
     is_repeating: bool = False
     is_backlog: bool = False
-    positions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ class KafkaSource:
     """A source over topics of Kafka, read by a thread of its own.
 
     `batches` may be called once. It hands out None at least every 200 ms while there is nothing,
-    and waits for brokers that are away. `order` may be called by other threads and by signal
-    handlers, `status` by other threads.
+    also between two batches that are further apart, and waits for brokers that are away. `order`
+    may be called by other threads and by signal handlers, `status` by other threads.
 
     Parameters
     ----------
@@ -120,7 +121,7 @@ class KafkaSource:
         self._end: dict[str, Mapping[str, int | str]] = {}
         self._orders: deque[Command] = deque()
         self._ordered_s: float | None = None
-        self._handed_out_s = self._clock()
+        self._handed_out_s = self._moved_s = self._clock()
         self._view = View()
         self._absence: str | None = None
         self._progress = _Progress()
@@ -156,21 +157,16 @@ class KafkaSource:
     def batches(
         self, start: Position | None, next_seq: int = 0, watermark_ms: int = 0
     ) -> Iterator[Batch | None]:
-        cursors = cursors_of(start or {}, [topic.name for topic in self._config.topics])
-        ahead = stretches(cursors, self._journal.entries(next_seq))
+        topics = [topic.name for topic in self._config.topics]
+        cursors = cursors_of(start or {}, topics)
+        ahead = stretches(cursors, self._journal.entries(next_seq), topics)
         self._end = _as_position(cursors)
-        now_s = self._handed_out_s = self._clock()
+        now_s = self._handed_out_s = self._moved_s = self._clock()
         for name, stretch in ahead.items():
             first = Cursor(stretch[0].start, stretch[0].topic_id)
             self._lanes.add(name, cursors.get(name, first), now_s)
         self._fetcher.start(ahead)
         for entry in self._journal.entries(next_seq):
-            if entry.seq != next_seq:
-                raise SourceError(
-                    f"the journal goes on with batch {entry.seq}, and the checkpoint with "
-                    f"{next_seq}; put the journal's files back, or start with an empty "
-                    "checkpoint.dir"
-                )
             self._progress.is_repeating = True
             yield from self._repeat(entry, watermark_ms)
             next_seq, watermark_ms = entry.seq + 1, entry.watermark_ms
@@ -189,20 +185,21 @@ class KafkaSource:
     def status(self) -> SourceStatus:
         """How the reading goes."""
         view, progress = self._fetcher.view, self._progress
+        places = progress.places
         lags = [
             place.n_waiting + unfetched(place.fetched, view.marks.get(name))
-            for name, place in progress.places.items()
+            for name, place in places.items()
         ]
+        is_known = view.is_connected and all(is_end_known(view.marks.get(name)) for name in places)
         return SourceStatus(
             is_connected=view.is_connected,
             problem=self._absence or view.problem,
-            lag_records=sum(lags),
+            lag_records=sum(lags) if places and is_known else None,
             last_arrival_s=view.arrived_s,
             newest_ts_ms=progress.newest_timestamp_ms,
             n_records=progress.n_records,
             is_repeating=progress.is_repeating,
             is_backlog=sum(lags) > self._config.backlog_records,
-            positions={name: place.offset for name, place in progress.places.items()},
         )
 
     def close(self) -> None:
@@ -231,6 +228,9 @@ class KafkaSource:
                 timeout_s = max(0.0, min(_STEP_S, self._cutter.wait_s))
                 continue
             timeout_s = 0.0
+            if self._may_move():
+                self._moved_s = self._clock()
+                self._lanes.catch_up()
             starts = {lane.name: lane.offset for lane in self._lanes.lanes}
             parts = self._lanes.take(counts)
             gathered = gather(parts, watermark_ms, self._config.max_ahead)
@@ -261,8 +261,14 @@ class KafkaSource:
         if counts is None and not self._lanes.n_ready:
             # A partition may have been silent for long enough to be waited for no longer.
             is_news = self._stream_time(watermark_ms) > watermark_ms
+            # Where a lane goes on must not be decided again, nor taken for a loss, after a restart.
+            is_news = is_news or (self._lanes.has_moved and self._may_move())
             return [0] * len(lanes) if is_news else None
         return counts
+
+    def _may_move(self) -> bool:
+        """Whether offsets that no record led to may be written down again."""
+        return self._clock() - self._moved_s >= _MOVES_EVERY_S
 
     def _decided(
         self, seq: int, starts: Mapping[str, int], gathered: Gathered, before_ms: int
@@ -306,8 +312,7 @@ class KafkaSource:
     def _keep_places(self) -> None:
         """Note how far every lane is, for other threads to read."""
         self._progress.places = {
-            lane.name: _Place(lane.offset, lane.fetched, lane.n_waiting)
-            for lane in self._lanes.lanes
+            lane.name: _Place(lane.fetched, lane.n_waiting) for lane in self._lanes.lanes
         }
 
 
@@ -328,7 +333,6 @@ def _as_position(cursors: Mapping[str, Cursor]) -> dict[str, Mapping[str, int | 
 class _Place:
     """How far a lane is."""
 
-    offset: int
     fetched: int
     n_waiting: int
 

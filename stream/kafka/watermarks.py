@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.decoding import median
 from stream.sources.batching import time_reached
 from stream.values import Int64s
 
@@ -27,33 +28,43 @@ _WITNESSES = 40
 class PartitionTime:
     """How far the events of one partition are.
 
+    A few clocks that are wrong move it by `max_ahead_ms` at most: further than that it goes only
+    with half of the last records.
+
     Parameters
     ----------
+    max_ahead_ms : int
+        How far it may go beyond the median of the last records.
     ts_ms : int
-        Its time so far; 0 before its first record.
+        Its time so far; 0 before its second record.
 
     Examples
     --------
-    >>> time = PartitionTime()
-    >>> time.observe(np.array([10, 20, 90_000]))
+    >>> time = PartitionTime(max_ahead_ms=1_000)
+    >>> time.observe(np.array([10]))  # alone: nobody bears it out
+    >>> time.ts_ms
+    0
+    >>> time.observe(np.array([20, 90_000]))
     >>> time.ts_ms
     20
-    >>> resumed = PartitionTime(20)
-    >>> resumed.observe(np.array([80_000]))  # alone: nobody bears it out
-    >>> resumed.ts_ms
-    20
+    >>> time.observe(np.array([90_000]))
+    >>> time.ts_ms
+    1020
     """
 
-    def __init__(self, ts_ms: int = 0) -> None:
+    def __init__(self, max_ahead_ms: int, ts_ms: int = 0) -> None:
         self.ts_ms = ts_ms
-        self._last_N: Int64s = np.full(2 if ts_ms else 0, ts_ms, np.int64)
+        self._max_ahead_ms = max_ahead_ms
+        self._last_N: Int64s = np.full(_WITNESSES if ts_ms else 0, ts_ms, np.int64)
 
     def observe(self, ts_N: Int64s) -> None:
         """Take in the times of records that came, those that nobody believes left out."""
         if not len(ts_N):
             return
         last_N = np.concatenate((self._last_N, ts_N))[-max(len(ts_N), _WITNESSES) :]
-        self.ts_ms = max(self.ts_ms, time_reached(last_N))
+        if len(last_N) > 1:
+            bound_ms = median(last_N) + self._max_ahead_ms
+            self.ts_ms = max(self.ts_ms, min(time_reached(last_N), bound_ms))
         self._last_N = last_N[-_WITNESSES:]
 
 
@@ -73,7 +84,7 @@ class Standing:
 def stream_time(standings: Iterable[Standing], idle_after_s: float, before_ms: int) -> int:
     """The time of the stream: that of its last partition, excused ones left out.
 
-    A partition that never had a record has no time: it holds back the others only while records
+    A partition that had one record at most has no time: it holds back the others only while records
     of it wait to be read. With all of them excused the time is the furthest of all.
 
     Parameters

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from deploy.kafka.local_kafka import Listener, LocalKafka
-from tests.brokers import create_topic, kafka_jars, unique_name
+from tests.brokers import create_topic, kafka_jars, produce, unique_name
 from tests.daemons import Daemon, live_settings
 from tests.feeding import Feeder
 from tests.live_runs import (
     assert_each_record_was_taken_in_once,
     assert_the_topics_hold_what_the_files_hold,
+    clicks,
     n_read,
 )
 from tests.runs import write_shop
@@ -172,10 +173,16 @@ def test_connections_that_are_reset_again_and_again_cost_time_alone(cluster, eve
     assert len(client_lines(daemon)) < MAX_CLIENT_LINES
 
 
-def test_a_broker_that_is_absent_at_the_start_is_waited_for(cluster, tmp_path):
+@pytest.mark.parametrize("is_resumed", [False, True], ids=["first start", "resumed"])
+def test_a_broker_that_is_absent_at_the_start_is_waited_for(cluster, tmp_path, is_resumed):
     topic = cluster.topic(2)
+    produce(cluster.broker.bootstrap, topic, clicks(40))
+    daemon = Daemon(live_settings(cluster.address, [topic]), tmp_path / "run")
+    if is_resumed:
+        with daemon:
+            daemon.wait_until(lambda: n_read(daemon) == 40)
     cluster.broker.stop()
-    with Daemon(live_settings(cluster.address, [topic]), tmp_path / "run") as daemon:
+    with daemon:
         daemon.wait_until(lambda: daemon.said("Kafka does not answer, trying again"))
         time.sleep(6.0)  # several attempts
         [told] = daemon.said("Kafka does not answer")
@@ -185,7 +192,9 @@ def test_a_broker_that_is_absent_at_the_start_is_waited_for(cluster, tmp_path):
         assert (status, daemon.ask("/healthz")[0]) == (503, 200)
         assert cluster.address in answer["reasons"][0]
         cluster.broker.start()
-        daemon.wait_until(daemon.is_ready)
-        assert len(daemon.said("Kafka answers after")) == 1
+        produce(cluster.broker.bootstrap, topic, clicks(20, 40))
+        daemon.wait_until(lambda: n_read(daemon) == 60 and daemon.is_ready())
+        assert len(daemon.said("Kafka answers")) == 1
         daemon.sigterm()
         assert daemon.wait() == 0
+    assert_each_record_was_taken_in_once(daemon, cluster.broker.bootstrap, [topic])

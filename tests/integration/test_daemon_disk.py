@@ -93,7 +93,7 @@ TROUBLES = {
         "checkpoints",
         read_only,
         "Read-only file system",
-        "checkpoints cannot be used as checkpoint.dir: Read-only file system",
+        "checkpoints cannot be used: Read-only file system",
     ),
 }
 

@@ -22,6 +22,9 @@ PLAIN_LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 NOTICED_S = 15.0
 N_AT_ONCE = 2
 
+# The first test waits until all of them have ended.
+pytestmark = pytest.mark.timeout(600)
+
 
 @dataclass(frozen=True)
 class Scene:

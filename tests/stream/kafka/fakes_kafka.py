@@ -72,6 +72,7 @@ class FakeBroker:
         self.is_away = False
         self.is_mute = False
         self.unauthorized: set[str] = set()
+        self.leaderless: set[tuple[str, int]] = set()
         self.fetch_records = 5
         self.opened: list[FakeConsumer] = []
         for topic, number in n_partitions.items():
@@ -115,7 +116,9 @@ class FakeBroker:
             raise KafkaError("source.kafka.connection.bootstrap: away") from KafkaTimeoutError()
         consumer = FakeConsumer(self)
         self.opened.append(consumer)
-        return Opened(consumer, consumer.cluster, lambda: not self.is_away, consumer.close)
+        return Opened(
+            consumer, consumer.cluster, lambda: not self.is_away, consumer.close, lambda _: None
+        )
 
 
 class FakeCluster:
@@ -200,6 +203,8 @@ class FakeConsumer:
             log = self._broker.logs.get(part.topic, {}).get(part.partition)
             if log is None or self._broker.is_away or part in self.paused:
                 continue
+            if part in self._broker.leaderless:
+                continue
             assert position is not None
             if not log.first <= position <= log.end:
                 raise OffsetOutOfRangeError({part: position})
@@ -241,7 +246,8 @@ class FakeConsumer:
         self.is_closed = True
 
     def _log(self, part: TopicPartition) -> FakeLog:
-        if self._broker.is_away or part.topic not in self._broker.logs:
+        is_known = part.topic in self._broker.logs and part not in self._broker.leaderless
+        if self._broker.is_away or not is_known:
             raise KafkaTimeoutError
         return self._broker.logs[part.topic][part.partition]
 

@@ -25,6 +25,16 @@ def test_a_consumer_moves_no_offset_and_creates_no_topic(kafka):
     assert not opened.has_connection()
 
 
+@pytest.mark.parametrize(
+    ("n_partitions", "fetch_bytes"), [(1, 512 << 10), (100, 160_000), (100_000, 16 << 10)]
+)
+def test_the_more_partitions_the_less_is_fetched_of_each(kafka, n_partitions, fetch_bytes):
+    opened = open_consumer(config_of(kafka.bootstrap))
+    with closing(opened):
+        opened.share_among(n_partitions)
+        assert opened.consumer._fetcher.config["max_partition_fetch_bytes"] == fetch_bytes
+
+
 def test_one_that_cannot_be_opened_leaves_no_thread():
     before = threading.active_count()
     with pytest.raises(KafkaError, match=r"source\.kafka\.connection\.bootstrap"):

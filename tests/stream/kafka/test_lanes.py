@@ -57,6 +57,30 @@ def test_offsets_without_records_are_gone_over_by_the_next_range():
     assert opened.lane.offset == 6
 
 
+def test_or_by_whoever_asks_for_it_when_all_records_were_taken():
+    opened = Opened()
+    opened.lane.add(chunk(0, 2))
+    opened.lane.add(nothing("a", 2, 4, 0.0))
+    opened.lane.catch_up()
+    assert (opened.lane.offset, opened.lane.is_short, opened.lane.is_moved) == (0, False, False)
+    opened.lane.take(2)
+    opened.lane.add(nothing("a", 4, 5, 0.0))
+    assert opened.lane.is_short
+    opened.lane.catch_up()
+    assert (opened.lane.offset, opened.lane.is_short, opened.lane.is_moved) == (5, False, True)
+
+
+def test_a_jump_of_the_journal_that_nothing_was_read_after_is_not_waited_for():
+    lane = Opened().lane
+    assert not lane.has_passed(Range("a", 0, 4, 7))
+    lane.add(chunk(0, 4))
+    assert offsets(lane.take_of(Range("a", 0, 4, 7))) == [0, 1, 2, 3]
+    assert lane.has_passed(Range("a", 0, 4, 7))
+    assert lane.has_passed(Range("a", 9, 9, 7))
+    lane.add(chunk(9, 10))
+    assert (lane.offset, lane.n_ready, lane.is_moved) == (9, 1, False)
+
+
 @pytest.mark.parametrize(("start", "topic_id"), [(9, "a"), (2, "b"), (0, "b")])
 def test_records_beyond_a_jump_wait_until_the_others_are_taken(start, topic_id):
     opened = Opened()
@@ -65,7 +89,7 @@ def test_records_beyond_a_jump_wait_until_the_others_are_taken(start, topic_id):
     opened.lane.add(chunk(start + 2, start + 3, topic_id=topic_id))
     assert (opened.lane.n_ready, opened.lane.n_waiting) == (2, 5)
     opened.lane.take(2)
-    assert (opened.lane.cursor.offset, opened.lane.is_moved) == (2, False)
+    assert (opened.lane.offset, opened.lane.is_moved) == (2, False)
     opened.lane.settle()
     assert (opened.lane.offset, opened.lane.topic_id) == (start, topic_id)
     assert (opened.lane.is_moved, opened.lane.n_ready) == (True, 3)
@@ -83,6 +107,13 @@ def test_the_order_of_a_partition_is_kept_and_a_wrong_clock_does_not_hold_it_up(
     assert opened.lane.keys().tolist() == [1_500, 1_500, 1_500, 1_700]
     opened.lane.take(3)
     assert (opened.lane.keys().tolist(), opened.lane.last_key) == ([1_700], 1_700)
+
+
+def test_nor_does_one_that_comes_alone():
+    opened = Opened(ts_ms=1_000)
+    for n, ts_ms in enumerate([1_500, 900_000, 1_600]):
+        opened.lane.add(chunk(n, n + 1, ts=[ts_ms]))
+    assert opened.lane.keys().tolist() == [1_500, 1_500, 1_600]
 
 
 def test_a_topic_that_gets_an_id_is_the_same_topic():
@@ -108,7 +139,7 @@ def test_ranges_of_a_journal_are_taken_however_they_came(sizes, stops):
             lane.add(chunks.pop(0))
             taken += lane.take_of(part)
         assert offsets(taken) == list(range(start, stop))
-        assert lane.cursor == Cursor(stop, "a", 7)
+        assert (lane.offset, lane.topic_id, lane.time.ts_ms) == (stop, "a", 7)
         start = stop
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.errors import SourceError
+from stream.errors import GapError, SourceError
 from stream.journal import Entry, Range
 from stream.kafka.positions import Cursor, Stretch, cursors_of, is_same, stretches
 
@@ -40,6 +40,7 @@ def test_ranges_that_touch_are_one_stretch_and_the_last_has_no_end():
             Range("a", 50, 60, 0),
             Range("b", 0, 5, 0),
         ),
+        ["clicks"],
     )
     assert ahead["clicks/0"] == (
         Stretch("a", 10, 30),
@@ -49,7 +50,26 @@ def test_ranges_that_touch_are_one_stretch_and_the_last_has_no_end():
 
 
 def test_a_partition_that_only_the_journal_knows_begins_where_it_says():
-    assert stretches({}, entries_of(Range("a", 3, 9, 0))) == {"clicks/0": (Stretch("a", 3),)}
+    ahead = stretches({}, entries_of(Range("a", 3, 9, 0)), ["clicks"])
+    assert ahead == {"clicks/0": (Stretch("a", 3),)}
+
+
+def test_a_topic_that_only_the_journal_knows_must_be_named():
+    with pytest.raises(SourceError, match=r"clicks/0: the journal goes on in it.*only views"):
+        stretches({}, entries_of(Range("a", 3, 9, 0)), ["views"])
+
+
+@pytest.mark.parametrize("between", [[], [Range("a", 9, 9, 0)]])
+def test_a_journal_that_goes_back_is_of_a_log_that_was_written_anew(between):
+    entries = entries_of(Range("a", 0, 8, 0), *between, Range("a", 6, 12, 0))
+    with pytest.raises(GapError, match=r"clicks/0: its log was shortened to offset 6, .* up to 8"):
+        stretches({"clicks/0": Cursor(0, "a")}, entries, ["clicks"])
+
+
+def test_a_log_that_was_shortened_before_anything_is_repeated_is_read_on():
+    entries = entries_of(Range("a", 6, 12, 0))
+    ahead = stretches({"clicks/0": Cursor(8, "a")}, entries, ["clicks"])
+    assert ahead == {"clicks/0": (Stretch("a", 6),)}
 
 
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 9))
@@ -58,9 +78,8 @@ def test_without_a_gap_there_is_one_stretch_from_the_cursor_on(lengths, offset):
     for length in lengths:
         parts.append(Range("a", start, start + length, 0))
         start += length
-    assert stretches({"clicks/0": Cursor(offset, "a")}, entries_of(*parts)) == {
-        "clicks/0": (Stretch("a", offset),)
-    }
+    ahead = stretches({"clicks/0": Cursor(offset, "a")}, entries_of(*parts), ["clicks"])
+    assert ahead == {"clicks/0": (Stretch("a", offset),)}
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,49 @@ def test_a_partition_is_fetched_little_beyond_its_share_and_on_when_half_of_it_i
     assert made.consumer.paused == {part(1)}
 
 
+def test_while_enough_waits_in_all_only_partitions_of_which_nothing_waits_are_fetched():
+    broker = FakeBroker(clicks=3)
+    broker.fetch_records = 20
+    for n in range(90):
+        broker.click("clicks/0", 1000 + n)
+    broker.click("clicks/1", 1000)
+    made = Made(broker, buffer_records=30)
+    made.turns()
+    assert made.consumer.paused == {part(0), part(1)}
+    broker.click("clicks/2", 1000)
+    assert [name for name, *_ in made.turns()] == ["clicks/2"]
+    assert made.consumer.paused == {part(0), part(1), part(2)}
+    n_waiting, _ = made.handover.waiting("clicks/0")
+    made.handover.used_up("clicks/0", n_waiting - 20, 0)
+    made.turns(1)
+    assert made.consumer.paused == {part(0)}
+
+
+def test_positions_are_asked_for_of_a_few_partitions_at_a_time():
+    broker = FakeBroker(clicks=40)
+    broker.click("clicks/0", 1000)
+    made = Made(broker)
+    made.turns()
+    asked = []
+    position = made.consumer.position
+
+    def noted(one, timeout_ms):
+        asked.append(one.partition)
+        return position(one, timeout_ms)
+
+    made.consumer.position = noted
+    for number in range(1, 40):
+        broker.log(f"clicks/{number}").skip(1)
+    found, n_most = [], 0
+    for n in range(12):
+        broker.click("clicks/0", 1001 + n)
+        before = len(asked)
+        found += made.turns(1)
+        n_most = max(n_most, len(asked) - before)
+    assert n_most == 8
+    assert {name for name, *_ in found} == {f"clicks/{number}" for number in range(40)}
+
+
 def test_a_partition_is_paused_only_after_all_that_was_fetched_was_taken():
     broker = FakeBroker(clicks=2)
     for n in range(80):
@@ -170,7 +213,7 @@ def test_what_is_to_be_repeated_must_not_be_written_anew():
     for n in range(9):
         broker.click("clicks/0", 1000 + n)
     ahead = (Stretch(ids(broker), 3, 12), Stretch(ids(broker), 20))
-    with pytest.raises(GapError, match=r"its log ends at 9, and the journal .* up to 20"):
+    with pytest.raises(GapError, match=r"its log was shortened to offset 9, .* up to 20"):
         Made(broker, {"clicks/0": ahead}).turns()
 
 

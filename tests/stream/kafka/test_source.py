@@ -110,6 +110,17 @@ def test_a_time_from_the_far_future_is_a_dead_letter_and_moves_no_time(tmp_path)
     assert batch.dead_letters[0].raw.endswith(b'"ts": 90000000000}')
 
 
+@pytest.mark.parametrize("first", [[], [1_000, 2_000, 3_000]])
+def test_a_broken_clock_moves_no_time_however_slow_the_stream_is(tmp_path, first):
+    broker = FakeBroker(clicks=1)
+    with running(broker, tmp_path, max_ahead="10s") as run:
+        run.begin()
+        for ts_ms in [*first, 90_000_000_000, 4_000, 5_000, *[90_000_000_001] * len(first[:1])]:
+            broker.click("clicks/0", ts_ms)
+            batch = run.batch()
+    assert 4_000 <= batch.watermark_ms <= 14_000
+
+
 def test_topics_differ_in_type_names_and_format(tmp_path):
     broker = FakeBroker(clicks=1, views=1)
     broker.send("clicks/0", b"\x83\xa4user\xa1u\xa4item\xa1a\xa2ts\xcd\x03\xe8")
@@ -266,6 +277,35 @@ def test_a_broker_that_is_away_at_first_is_waited_for(tmp_path):
         assert run.source.status().is_connected
 
 
+def test_the_first_position_is_waited_for_and_it_is_said_once_why(tmp_path, caplog):
+    caplog.set_level("INFO", "freshrank.kafka")
+    broker = FakeBroker(clicks=1)
+    broker.is_away = True
+    problems = []
+    with running(broker, tmp_path) as run:
+
+        def is_stopped():
+            problems.append(run.source.status().problem)
+            broker.is_away = len(problems) < 20
+            return False
+
+        position = run.source.starting_position(is_stopped)
+        assert position["clicks/0"]["offset"] == 0
+        assert run.source.status().problem == "not connected yet"
+    assert problems[-1] == "source.kafka.connection.bootstrap: away"
+    [lost, found] = [record.getMessage() for record in caplog.records]
+    assert lost.endswith("trying again: source.kafka.connection.bootstrap: away")
+    assert found.startswith("Kafka answers after ")
+
+
+def test_the_wait_for_the_first_position_ends_when_it_is_told_to(tmp_path):
+    broker = FakeBroker(clicks=1)
+    broker.is_away = True
+    asked = iter([False, False, True])
+    with running(broker, tmp_path) as run:
+        assert run.source.starting_position(lambda: next(asked)) is None
+
+
 def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(tmp_path):
     broker = FakeBroker(clicks=1)
     for n in range(4):
@@ -280,6 +320,26 @@ def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(tmp_pa
         broker.is_away = False
         assert items(run.records(4)) == ["i4", "i5", "i6", "i7"]
     assert all(consumer.is_closed for consumer in broker.opened)
+
+
+def test_a_partition_without_a_leader_keeps_no_other_from_being_read(tmp_path):
+    broker = FakeBroker(clicks=2)
+    broker.click("clicks/0", 1000, "i0")
+    broker.click("clicks/1", 1001, "i1")
+    broker.leaderless = {("clicks", 1)}
+    with running(broker, tmp_path) as run:
+        start = {
+            f"clicks/{n}": {"offset": 0, "topic_id": broker.ids["clicks"].hex, "ts_ms": 0}
+            for n in range(2)
+        }
+        assert items([run.begin(start).batch()]) == ["i0"]
+        run.until(lambda: "nobody answers for clicks/1" in (run.source.status().problem or ""))
+        assert run.source.status().is_connected
+        assert run.source.status().lag_records is None
+        broker.leaderless = set()
+        run.clock.skip(6)
+        assert items([run.batch()]) == ["i1"]
+        run.until(lambda: run.source.status().problem is None)
 
 
 def test_a_closed_source_leaves_no_thread_and_no_consumer(tmp_path):
@@ -334,16 +394,75 @@ def test_offsets_without_records_are_no_lag(tmp_path):
     assert offsets(batch) == {"clicks/0": 5}
 
 
+def test_offsets_without_records_are_no_loss_when_retention_takes_them(tmp_path):
+    broker = FakeBroker(clicks=1)
+    for n in range(4):
+        broker.click("clicks/0", 1000 + n)
+    with running(broker, tmp_path) as run:
+        before = run.begin().batch()
+        broker.log("clicks/0").skip(2)
+        run.until(lambda: run.source._lanes["clicks/0"].fetched == 6)
+        run.clock.skip(4)
+        after = run.batch()
+        broker.log("clicks/0").skip(1)
+        run.until(lambda: run.source._lanes["clicks/0"].fetched == 7)
+        assert [run.step() for _ in range(3)] == [None] * 3  # not for each of them
+    broker.log("clicks/0").delete_before(7)
+    assert (after.n_records, offsets(after)) == (0, {"clicks/0": 6})
+    with (
+        running(broker, tmp_path) as again,
+        pytest.raises(GapError, match="1 records from offset 6 on"),
+    ):
+        again.begin(after.end, after.seq + 1, after.watermark_ms).batch()
+    broker.log("clicks/0").first = 6
+    with running(broker, tmp_path) as again:
+        repeated = again.begin(before.end, before.seq + 1, before.watermark_ms).batch()
+        assert full(repeated) == full(after)
+        broker.click("clicks/0", 2000)
+        assert (again.batch().n_records, again.incidents) == (1, [])
+
+
+def test_where_a_topic_begins_that_was_added_is_decided_once(tmp_path):
+    broker = FakeBroker(clicks=1, views=1)
+    broker.click("clicks/0", 1000)
+    broker.click("views/0", 1000, "old")
+    with running(broker, tmp_path) as run:
+        batch = run.begin().batch()
+    both = {"topics": ("clicks", "views"), "start": "latest"}
+    with running(broker, tmp_path, **both) as run:
+        run.begin(batch.end, batch.seq + 1, batch.watermark_ms)
+        run.until(lambda: len(run.source._lanes.lanes) == 2)
+        run.clock.skip(4)
+        assert offsets(run.batch()) == {"clicks/0": 1, "views/0": 1}
+    broker.click("views/0", 1500, "new")
+    with running(broker, tmp_path, **both) as run:
+        run.begin(batch.end, batch.seq + 1, batch.watermark_ms)
+        assert items(run.records(1)) == ["new"]
+
+
 def test_the_status_tells_how_far_the_reading_is(tmp_path):
     broker = FakeBroker(clicks=1)
     for n in range(9):
         broker.send("clicks/0", b"{}", timestamp=50 + n)
     with running(broker, tmp_path) as run:
+        assert run.source.status().lag_records is None  # not known yet, which is not 0
         run.begin().batch()
         status = run.source.status()
     assert (status.n_records, status.newest_ts_ms, status.is_repeating) == (4, 53, False)
-    assert status.positions == {"clicks/0": 4}
     assert status.lag_records == 5
+
+
+def test_how_many_records_wait_is_unknown_while_no_broker_is_heard(tmp_path):
+    broker = FakeBroker(clicks=1)
+    broker.click("clicks/0", 1000)
+    with running(broker, tmp_path) as run:
+        assert run.source.status().lag_records is None
+        run.begin().batch()
+        run.until(lambda: run.source.status().lag_records == 0)
+        broker.is_away = True
+        run.clock.skip(10)
+        run.until(lambda: not run.source.status().is_connected)
+        assert run.source.status().lag_records is None
 
 
 def test_reading_ahead_stops_when_enough_waits(tmp_path):
@@ -458,6 +577,36 @@ def test_records_of_the_journal_that_are_gone_are_told_and_the_rest_is_repeated(
     )
     assert [batch.seq for batch in batches] == list(range(len(live) + 1))
     assert [incident.details["lost_records"] for incident in run.incidents] == [5]
+
+
+def test_a_journal_of_a_log_that_was_written_anew_is_not_repeated(tmp_path):
+    broker = FakeBroker(clicks=1)
+    for n in range(8):
+        broker.click("clicks/0", 1000 + n, f"old{n}")
+    with running(broker, tmp_path, on_gap="earliest") as run:
+        first = run.begin().records(8)[0]
+        broker.log("clicks/0").shorten(6)
+        run.until(lambda: bool(run.incidents))
+        for n in range(6):
+            broker.click("clicks/0", 2000 + n, f"new{n}")
+        run.records(4)
+    with (
+        running(broker, tmp_path, on_gap="earliest") as again,
+        pytest.raises(GapError, match="what is repeated would be other records"),
+    ):
+        again.begin(first.end, first.seq + 1, first.watermark_ms).batch()
+
+
+def test_a_topic_of_the_journal_that_is_not_read_any_more_is_refused(tmp_path):
+    broker = FakeBroker(clicks=1, views=1)
+    broker.click("views/0", 1000)
+    with running(broker, tmp_path, topics=("clicks", "views")) as run:
+        run.begin().batch()
+    with (
+        running(broker, tmp_path) as again,
+        pytest.raises(SourceError, match="views/0: the journal goes on in it"),
+    ):
+        again.begin().batch()
 
 
 def test_a_gap_beyond_what_was_repeated_is_told_once_over_two_resumes(tmp_path):

@@ -12,7 +12,7 @@ standings = st.lists(
 
 @given(runs=st.lists(st.lists(st.integers(0, 99), max_size=60), max_size=6))
 def test_the_time_of_a_partition_never_goes_back_nor_ahead_of_all(runs):
-    time, largest = PartitionTime(), 0
+    time, largest = PartitionTime(20), 0
     for run in runs:
         before = time.ts_ms
         time.observe(np.array(run, np.int64))
@@ -22,19 +22,36 @@ def test_the_time_of_a_partition_never_goes_back_nor_ahead_of_all(runs):
 
 @pytest.mark.parametrize("n_wrong", [1, 2])
 def test_one_wrong_clock_moves_no_time_whatever_the_batches_are_cut_to(n_wrong):
-    time = PartitionTime()
+    time = PartitionTime(500)
     for ts_ms in [*range(100, 150), *[9_000] * n_wrong, 150]:
         time.observe(np.array([ts_ms]))
-    assert time.ts_ms == (150 if n_wrong == 1 else 9_000)
+    assert time.ts_ms == (150 if n_wrong == 1 else 132 + 500)  # the median, and what it may
 
 
-def test_a_first_record_alone_is_believed_and_one_after_a_resume_is_not():
-    fresh, resumed = PartitionTime(), PartitionTime(50)
-    fresh.observe(np.array([70]))
-    resumed.observe(np.array([70]))
-    assert (fresh.ts_ms, resumed.ts_ms) == (70, 50)
-    resumed.observe(np.array([71]))
-    assert resumed.ts_ms == 70
+@pytest.mark.parametrize("ts_ms", [0, 50])
+def test_a_record_alone_is_not_believed_and_two_are(ts_ms):
+    time = PartitionTime(500, ts_ms)
+    time.observe(np.array([70]))
+    assert time.ts_ms == ts_ms
+    time.observe(np.array([71]))
+    assert time.ts_ms == 70
+
+
+def test_a_first_record_of_years_ahead_does_not_stop_time():
+    time = PartitionTime(500)
+    for ts_ms in [9_000_000, 70, 71]:
+        time.observe(np.array([ts_ms]))
+    assert time.ts_ms == 71
+
+
+@pytest.mark.parametrize("is_resumed", [True, False])
+def test_time_follows_a_stream_that_was_silent_for_long(is_resumed):
+    time = PartitionTime(500, 100 if is_resumed else 0)
+    if not is_resumed:
+        time.observe(np.arange(61, 101))
+    for ts_ms in range(9_000, 9_024):
+        time.observe(np.array([ts_ms]))
+    assert time.ts_ms == 9_022
 
 
 @given(known=standings, before=st.integers(0, 60))
