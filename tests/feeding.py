@@ -105,8 +105,9 @@ class Feeder:
 
     def hold(self) -> int:
         """Produce nothing for now; how many records the broker has got."""
-        self._turn.acquire()
-        self._is_held = True
+        if not self._is_held:
+            self._turn.acquire()
+            self._is_held = True
         return self._acknowledged(60.0)
 
     def go_on(self) -> None:

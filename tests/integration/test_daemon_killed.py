@@ -135,7 +135,7 @@ class LiveRun:
         if moment == "silent":
             self._wait_until_silence_is_excused(feeder.hold())
         if moment != "reading":
-            time.sleep(self._rng.uniform(0.0, 0.5))
+            time.sleep(self._rng.uniform(0.0, 1.0))
         for kill in self._rng.sample([self.daemon.kill, also], k=2):
             kill()
         feeder.go_on()
@@ -170,7 +170,7 @@ class LiveRun:
 
     def _is_opening(self) -> bool:
         """The folder is its own; on a first start there is no checkpoint yet."""
-        lock = self.daemon.out / "checkpoints" / "run.lock"
+        lock = self.daemon.out / "run.lock"
         return lock.exists() and lock.read_text().strip() == str(self.daemon.pid)
 
     def _wait_until_silence_is_excused(self, n_produced: int) -> None:

@@ -20,7 +20,7 @@ PASSWORD = "correct-horse-battery-staple"
 PLAIN_LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 # From when the folder is open until it ends.
 NOTICED_S = 15.0
-N_AT_ONCE = 2
+N_AT_ONCE = 3
 
 # The first test waits until all of them have ended.
 pytestmark = pytest.mark.timeout(600)
