@@ -50,11 +50,12 @@ def test_a_daemon_killed_at_random_instants_equals_one_that_was_left_alone(
     rng = random.Random(seed)
     run = LiveRun(kafka.bootstrap, topic, tmp_path, rng)
     with run.fed(events, seed) as feeder, closing(run):
-        moments = ["reading", "repeating", "silent", *rng.choices(MOMENTS, k=2)]
-        for moment in ["opening", *rng.sample(moments, k=len(moments))]:
-            run.start()
+        plan = [("reading", "20ms"), ("reading", "1h"), ("repeating", rng.choice(EVERY))]
+        plan += [("silent", "1h"), (rng.choice(MOMENTS), rng.choice(EVERY))]
+        for moment, every in [("opening", "20ms"), *rng.sample(plan, k=len(plan))]:
+            run.start(every)
             run.kill_while(moment, feeder)
-        run.start()
+        run.start("300ms")
         run.end_in_good_order(feeder.finish())
     run.assert_batches_ended_in_every_way()
     run.assert_all_of_it_equals_a_run_left_alone(tmp_path / "alone")
@@ -74,10 +75,10 @@ def test_a_daemon_killed_together_with_its_broker_equals_one_that_was_left_alone
     run = LiveRun(broker.bootstrap, topic, tmp_path, rng)
     with run.fed(events, seed) as feeder, closing(run):
         for moment in ["reading", rng.choice(MOMENTS)]:
-            run.start()
+            run.start(rng.choice(EVERY))
             run.kill_while(moment, feeder, broker.kill)
             broker.start()
-        run.start()
+        run.start("300ms")
         run.end_in_good_order(feeder.finish())
     run.assert_all_of_it_equals_a_run_left_alone(tmp_path / "alone")
 
@@ -107,9 +108,9 @@ class LiveRun:
         """Who produces while the daemon reads."""
         return Feeder(self._bootstrap, self.topic, events, seed, lambda: n_read(self.daemon))
 
-    def start(self) -> None:
+    def start(self, every: str) -> None:
         """Start the daemon, with other settings as far as they are free."""
-        checkpoint = {"anchor_events": 1_000, "every": self._rng.choice(EVERY)}
+        checkpoint = {"anchor_events": 1_000, "every": every}
         batch = {"events": self._rng.choice(BATCH_RECORDS), "max_age_ms": 100}
         self.daemon.write_settings(self._settings | {"checkpoint": checkpoint, "batch": batch})
         self._n_entries = len(self.daemon.entries())
@@ -156,6 +157,8 @@ class LiveRun:
         origins = [dict(message.headers)["freshrank-origin"].decode() for message in messages]
         letters = self.daemon.records("dead_letters.jsonl")
         assert origins == [letter["origin"] for letter in letters] != []
+        times = [entry.watermark_ms for entry in self.daemon.entries()]
+        assert times == sorted(times), "event time went back"
         alone = repeated(self.daemon, self._bootstrap, out)
         assert left_in(self.daemon.out) == left_in(alone)
 
