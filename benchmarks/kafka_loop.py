@@ -86,8 +86,10 @@ def settled() -> Iterator[None]:
     """Have the garbage collector leave alone what was imported, as the daemon does."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()  # or some of it would complain at the end that it was not cleaned up
+    try:
+        yield
+    finally:
+        gc.unfreeze()  # or some of it would complain at the end that it was not cleaned up
 
 
 def complain(incident: object) -> None:
