@@ -28,7 +28,7 @@ from stream.kafka.trial import Trial
 
 _POLL_TIMEOUT_MS = 200
 _TRIAL_TIMEOUT_MS = 20
-_SOME = 2_000
+# Whoever takes a part of what was fetched leaves the broker without anything to do meanwhile.
 _ALL = sys.maxsize
 _SOME_POSITIONS = 8
 _MANY_POSITIONS = 64
@@ -301,13 +301,11 @@ class Session:
         if all(reading.name in self._paused for reading in present):
             self._handover.wait_for_change(timeout_ms / 1000)
             return
-        is_to_pause = not self._to_pause <= self._paused
         fetched: Mapping[TopicPartition, Sequence[Any]] = consumer.poll(
-            timeout_ms, max_records=_ALL if is_to_pause else _SOME
+            timeout_ms, max_records=_ALL
         )
         now_s = self._clock()
-        if is_to_pause:
-            self._pause()
+        self._pause()
         if fetched:
             self.arrived_s = now_s
         for reading in present:
