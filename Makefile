@@ -63,17 +63,20 @@ layers: install  ## does every import go the allowed way?
 unit: install kafka-for-tests  ## unit, conformance, integration tests and doctests
 	$(BIN)/pytest -m "not acceptance"
 
-acceptance: install kafka-for-tests  ## every seed of every fault, and the long benchmarks: hours
+acceptance: install kafka-for-tests  ## every seed of every fault, the soak, the long benchmarks: hours
 	$(BIN)/pytest -m acceptance
+	$(BIN)/python -m benchmarks.soak
 	$(MAKE) benchmarks
 
-benchmarks: install  ## print every figure of benchmarks/RESULTS.md: hours
+benchmarks: install kafka-for-tests  ## print every figure of benchmarks/RESULTS.md: hours
 	$(BIN)/python -m benchmarks.decode
 	$(BIN)/python -m benchmarks.replay --events 10000
 	$(BIN)/python -m benchmarks.clicks
 	$(BIN)/python -m benchmarks.recovery_from_drift
 	$(BIN)/python -m benchmarks.ml100k --set threads=1
 	$(BIN)/python -m benchmarks.diginetica
+	$(BIN)/python -m benchmarks.kafka
+	$(BIN)/python -m benchmarks.recovery
 
 clean:  ## remove the environment, the demo and the local Kafka
 	rm -rf $(VENV) demo build/kafka

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.kafka.local_kafka import LocalKafka, LocalKafkaError
-from stream.kafka.connection import ConnectionConfig
+from stream.kafka.cluster.connection import ConnectionConfig
 from stream.kafka.outbox import open_outbox
 from stream.kafka.producing import Production
 from stream.sources.file import FileSource, FileSourceConfig

@@ -45,7 +45,8 @@ _FREE_KEYS: dict[str, set[str] | bool] = {
     "log": True,
     "server": True,
 }
-# A live run's journal says how it was cut, and which alert rules held when.
+# A live run's journal says how it was cut, which alert rules held when, and what its records were
+# read under: of `source.kafka` that may change once nothing is to be repeated (stream.repeating).
 _FREE_KEYS_OF_LIVE: dict[str, set[str] | bool] = {"batch": True, "alerts": True}
 
 
@@ -60,7 +61,8 @@ def build_pipeline(
     """The loop over a source, with its outputs in `out`.
 
     `config.threads` must be resolved (see `stream.run_folder`): it is set for the whole process.
-    `topics` are further sinks of a live run: for `metrics`, `alerts` or `dead_letters`.
+    `topics` are further sinks of a live run: for `metrics`, `alerts` or `dead_letters`. With them,
+    though there be none, the files of the outputs are bounded by `config.outputs.files`.
     """
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -90,17 +92,19 @@ def build_pipeline(
             config.champion,
             catalogue,
         ),
-        outputs=_outputs(out, topics),
+        outputs=_outputs(config, out, topics),
         checkpoints=checkpoints,
     )
     return Pipeline(parts, on_batch)
 
 
-def _outputs(out: Path, topics: Mapping[str, Sink] | None) -> Outputs:
+def _outputs(config: FreshrankConfig, out: Path, topics: Mapping[str, Sink] | None) -> Outputs:
+    # A replay ends, and so do its files; they stay whole.
+    limits = None if topics is None else config.outputs.files
     files: dict[str, Sink] = {
-        "metrics": JsonlSink(out / METRICS_FILE),
-        "alerts": JsonlSink(out / ALERTS_FILE),
-        "dead_letters": JsonlSink(out / DEAD_LETTERS_FILE, encode=dead_letter_line),
+        "metrics": JsonlSink(out / METRICS_FILE, files=limits),
+        "alerts": JsonlSink(out / ALERTS_FILE, files=limits),
+        "dead_letters": JsonlSink(out / DEAD_LETTERS_FILE, encode=dead_letter_line, files=limits),
     }
     if topics is None:
         return Outputs(**files)

@@ -107,6 +107,7 @@ class Checkpoints:
         self._buffers: Buffers = {}
         self._anchors_passed = 0
         self._timer_s = clock_s()
+        self._newest: tuple[int, float] | None = None
 
     def keep(self, log: WrittenAhead) -> None:
         """Have a log on disk before each checkpoint that follows from it, and cut back after it.
@@ -119,6 +120,11 @@ class Checkpoints:
     def folder(self) -> Path:
         """Where the checkpoints lie."""
         return self._config.dir
+
+    @property
+    def newest(self) -> tuple[int, float] | None:
+        """Batch and time of day, in seconds, of the newest checkpoint known to be whole on disk."""
+        return self._newest
 
     def due(self, events: int) -> Kind | None:
         """What to save after `events` events, if anything.
@@ -199,6 +205,7 @@ class Checkpoints:
         found = read_latest(self._config.dir)
         if found is not None:
             self._anchors_passed = found.manifest.events // self._config.anchor_events
+            self._newest = found.manifest.seq, found.path.stat().st_mtime
         return found
 
     def anchors(self) -> list[Path]:
@@ -250,6 +257,7 @@ class Checkpoints:
         try:
             with _explained(path, "cannot be written"):
                 write_checkpoint(self._disk, path, taken, manifest)
+            self._newest = manifest.seq, time.time()
         except CheckpointError:
             # Gives a full disk its space back; if that fails too, the next start does it.
             with contextlib.suppress(OSError):

@@ -19,9 +19,9 @@ from stream.catalogue import CatalogueConfig
 from stream.checkpoint import CheckpointConfig
 from stream.histories import HistoriesConfig
 from stream.joiner import JoinerConfig
-from stream.kafka.outputs_settings import OutputsConfig
-from stream.kafka.settings import KafkaSourceConfig
+from stream.kafka.settings import KafkaOutputsConfig, KafkaSourceConfig
 from stream.live.settings import LogConfig, ServerConfig, WatchConfig
+from stream.sinks.segments import FilesConfig
 from stream.sources.batching import BatchConfig
 from stream.sources.file import FileSourceConfig
 
@@ -32,6 +32,18 @@ class SourceConfig(FileSourceConfig):
     """Where events come from: what a replay reads of its files, or the topics of a daemon."""
 
     kafka: KafkaSourceConfig | None = None
+
+
+class OutputsConfig(BaseModel):
+    """Where records go: files of the run, and topics beside them.
+
+    `files` bounds the files of a daemon: those of a replay are whole.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: FilesConfig = FilesConfig()
+    kafka: KafkaOutputsConfig | None = None
 
 
 class FreshrankConfig(BaseModel):

@@ -12,10 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -25,19 +22,20 @@ from stream.config import FreshrankConfig
 from stream.durable import write_durably
 from stream.errors import CheckpointError, ConfigError
 from stream.journal import Journal
-from stream.kafka.connection import SOURCE_CONNECTION
-from stream.kafka.destination import Destination
-from stream.kafka.messages import dead_letter_message, record_message
+from stream.kafka.cluster.connection import SOURCE_CONNECTION
 from stream.kafka.sink import KafkaSink
 from stream.kafka.source import KafkaSource
-from stream.live.health import Answers, HealthServer, reasons_to_wait
+from stream.kafka.writing.messages import Destination, dead_letter_message, record_message
+from stream.live.health import Answers, HealthServer
 from stream.live.incidents import Incidents
 from stream.live.logs import adopt_loggers, set_level
 from stream.live.rounds import Rounds
 from stream.live.stuck import Heartbeat
 from stream.live.supervisor import Supervisor
-from stream.live.watch import Status, Watch
+from stream.live.watch import Watch
+from stream.open_run import OpenRun, Telling
 from stream.pipeline import Pipeline
+from stream.repeating import changes_text, reading_settings, refuse_other_settings
 from stream.run_folder import (
     alone_in,
     differing_keys,
@@ -56,9 +54,6 @@ JOURNAL_FOLDER = "journal"
 INCIDENTS_FILE = "incidents.jsonl"
 RUN_FILE = "run.json"
 
-# How often the log tells how it goes.
-_TOLD_EVERY_S = 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class DaemonJob:
@@ -72,28 +67,6 @@ class DaemonJob:
     path: Path
     overrides: Sequence[str]
     out: Path
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What one process holds open of a run."""
-
-    checkpoints: Checkpoints
-    journal: Journal
-    incidents: Incidents
-    source: KafkaSource
-    sinks: Mapping[str, KafkaSink]
-    pipeline: Pipeline
-    heart: Heartbeat
-    is_resumed: bool
-
-    def rules_in_force(self) -> Command:
-        """The order of the rules that hold once the journal is repeated."""
-        pipeline = self.pipeline
-        rules: Command = {"alerts": pipeline.parts.alerts.config.model_dump(mode="json")}
-        for entry in self.journal.entries(pipeline.next_seq):
-            rules = next((c for c in reversed(entry.commands) if "alerts" in c), rules)
-        return rules
 
 
 class Daemon:
@@ -124,9 +97,9 @@ class Daemon:
         self._job = job
         self._kafka = job.config.source.kafka
         self._supervisor = Supervisor(environment)
-        self._run: _Run | None = None
+        self._run: OpenRun | None = None
         self._wants_stop = self._wants_reload = False
-        self._told = _Told()
+        self._telling = Telling()
 
     def run(self) -> Record:
         """Open the folder, run until stopped, leave everything on disk; the summary.
@@ -172,7 +145,7 @@ class Daemon:
         if self._run is not None:
             self._run.pipeline.checkpoint_soon()
 
-    def _opened(self, stack: ExitStack) -> _Run:
+    def _opened(self, stack: ExitStack) -> OpenRun:
         """Everything that a run holds open; the lock on its folder comes first."""
         config, out = self._job.config, self._job.out
         folder = out / config.checkpoint.dir
@@ -182,7 +155,8 @@ class Daemon:
             refuse_earlier_run(out, folder)
         settings = config.checkpoint.model_copy(update={"dir": folder})
         checkpoints = stack.enter_context(Checkpoints(settings, config_hash(config)))
-        journal = stack.enter_context(closing(Journal(out / JOURNAL_FOLDER)))
+        journal = Journal(out / JOURNAL_FOLDER, settings=reading_settings(self._kafka))
+        stack.enter_context(closing(journal))
         checkpoints.keep(journal)
 
         def report(incident: Incident) -> None:
@@ -200,7 +174,20 @@ class Daemon:
         stack.enter_context(closing(pipeline))
         adopt_loggers()
         heart = Heartbeat(config.watch, report)
-        return _Run(checkpoints, journal, incidents, source, sinks, pipeline, heart, is_resumed)
+        for sink in sinks.values():
+            sink.while_waiting(heart.beat)  # the loop waits for a topic, and is not stuck
+        return OpenRun(
+            out=out,
+            checkpoints=checkpoints,
+            journal=journal,
+            incidents=incidents,
+            source=source,
+            sinks=sinks,
+            pipeline=pipeline,
+            heart=heart,
+            watch=Watch(config.watch, time.monotonic, source.status, report),
+            is_resumed=is_resumed,
+        )
 
     def _sinks(
         self, journal: Journal, report: Callable[[Incident], None], is_resumed: bool
@@ -225,10 +212,9 @@ class Daemon:
             for output, topic in kafka.topics().items()
         }
 
-    def _look_after(self, run: _Run, stack: ExitStack) -> None:
+    def _look_after(self, run: OpenRun, stack: ExitStack) -> None:
         """Begin what the wall clock asks for, in threads of its own."""
         config = self._job.config
-        watch = Watch(config.watch, time.monotonic, run.source.status, run.incidents.report)
 
         def feed() -> None:
             if not run.heart.is_stuck:
@@ -237,26 +223,27 @@ class Daemon:
         every_s = config.watch.every / 1000
         if self._supervisor.watchdog_s is not None:
             every_s = min(every_s, self._supervisor.watchdog_s / 4)
-        rounds = Rounds(every_s, [watch.step, run.heart.step, feed])
+        rounds = Rounds(every_s, [run.watch.step, run.heart.step, feed])
         stack.enter_context(closing(rounds))
         rounds.start()
         if config.server.port is not None:
             answers = Answers(
                 problem=lambda: _problem(run.heart, rounds),
-                reasons_to_wait=lambda: reasons_to_wait(run.source.status()),
-                status=lambda: self._status(run),
+                reasons_to_wait=run.reasons_to_wait,
+                status=run.status,
             )
             server = HealthServer(config.server, answers)
             stack.enter_context(closing(server))
             server.start()
 
-    def _loaded(self, run: _Run) -> Position | None:
+    def _loaded(self, run: OpenRun) -> Position | None:
         """The position to read on from, with the state that belongs to it; None at the beginning.
 
         Raises
         ------
         CheckpointError
-            If no checkpoint is there, and the journal tells that there were some.
+            If no checkpoint is there, and the journal tells that there were some; or if batches
+            are to be repeated that were read under other settings.
         """
         config, out = self._job.config, self._job.out
         start, warnings = None, list[str]()
@@ -267,6 +254,7 @@ class Daemon:
                 f"{run.checkpoints.folder}: holds no checkpoint, but the run in {out} took some; "
                 "put them back, set checkpoint.dir to where they are, or start in another --out"
             )
+        self._compare_settings(run)
         for warning in warnings:
             run.incidents.report(Incident("checkpoint", "newest", warning))
         write_config(config, out)
@@ -275,7 +263,14 @@ class Daemon:
             run.source.order(_rules(config))
         return start
 
-    def _first_position(self, run: _Run) -> Position | None:
+    def _compare_settings(self, run: OpenRun) -> None:
+        """Refuse what would repeat batches otherwise; tell what is read otherwise from now on."""
+        now, next_seq = reading_settings(self._kafka), run.pipeline.next_seq
+        refuse_other_settings(run.journal.entries(next_seq), now, run.out)
+        if text := changes_text(run.journal.last_settings, now):
+            LOGGER.info("%s: from batch %d on, %s", run.out, next_seq, text)
+
+    def _first_position(self, run: OpenRun) -> Position | None:
         """Where `source.kafka.start` says to begin; None if it is to stop before that is known."""
 
         def is_stopped() -> bool:
@@ -286,7 +281,7 @@ class Daemon:
 
         return run.source.starting_position(is_stopped)
 
-    def _turn(self, batch: Batch | None, pipeline: Pipeline) -> None:  # noqa: ARG002
+    def _turn(self, _batch: Batch | None, _pipeline: Pipeline) -> None:
         """Between two batches, and several times a second while there are none."""
         run = self._run
         assert run is not None, "the loop runs after everything is open"
@@ -295,11 +290,11 @@ class Daemon:
             sink.flush()  # a topic that refuses ends the run, though nothing is written to it
         if self._wants_reload:
             self._reload(run)
-        if text := self._told.due(pipeline, run.source.status()):
+        if text := self._telling.due(run):
             LOGGER.info("%s", text)
             self._supervisor.status(text)
 
-    def _reload(self, run: _Run) -> None:
+    def _reload(self, run: OpenRun) -> None:
         """Put in force what may change while it runs; name what may not."""
         self._wants_reload = False
         self._supervisor.reloading()
@@ -328,51 +323,6 @@ class Daemon:
             self._job = replace(job, config=job.config.model_copy(update=kept))
             write_config(self._job.config, job.out)
         self._supervisor.ready()
-
-    def _status(self, run: _Run) -> dict[str, Any]:
-        """What `/status` answers; read by another thread while the loop runs."""
-        pipeline, status = run.pipeline, run.source.status()
-        return {
-            "out": str(self._job.out),
-            "version": version("freshrank"),
-            "pid": os.getpid(),
-            "next_seq": pipeline.next_seq,
-            "records": pipeline.n_records,
-            "events": pipeline.n_events,
-            "watermark_ms": pipeline.watermark_ms,
-            "is_connected": status.is_connected,
-            "problem": status.problem,
-            "lag_records": status.lag_records,
-            "is_repeating": status.is_repeating,
-            "alerts_firing": pipeline.parts.alerts.firing,
-            "incidents": run.incidents.n_reported,
-            "sinks_pending": {name: sink.n_pending for name, sink in run.sinks.items()},
-        }
-
-
-class _Told:
-    """How it goes, in a sentence a minute."""
-
-    def __init__(self) -> None:
-        self._told_s = time.monotonic()
-        self._told_events: int | None = None
-
-    def due(self, pipeline: Pipeline, status: Status) -> str | None:
-        """The sentence, if it is time for one."""
-        now_s = time.monotonic()
-        if self._told_events is None:
-            self._told_events = pipeline.n_events
-        passed_s = now_s - self._told_s
-        if passed_s < _TOLD_EVERY_S:
-            return None
-        n_events = pipeline.n_events - self._told_events
-        self._told_s, self._told_events = now_s, pipeline.n_events
-        lag = "unknown" if status.lag_records is None else f"{status.lag_records:,} records"
-        time_text = datetime.fromtimestamp(pipeline.watermark_ms / 1000, UTC)
-        return (
-            f"{pipeline.n_events:,} events, {n_events / passed_s:,.0f} a second; lag {lag}; event "
-            f"time {time_text:%Y-%m-%d %H:%M:%S}"
-        )
 
 
 def _problem(heart: Heartbeat, rounds: Rounds) -> str | None:

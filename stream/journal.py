@@ -5,10 +5,13 @@
       000000018231.jsonl      named by the first batch in it
 
 Where a batch of a live stream ends, and when a silent partition is no longer waited for, depends
-on the clock and the network, and would come out otherwise a second time. An entry is with the
-system before its batch is predicted, and so survives a killed process; it is on disk before
-anything that the batch led to leaves the machine, and so survives a power cut. A resumed run
-repeats the entries after its checkpoint.
+on the clock and the network, and would come out otherwise a second time. A resumed run repeats the
+entries after its checkpoint.
+
+An entry is with the system before its batch is predicted, and so survives a killed process. It is
+on disk before any message that its batch led to is sent to a topic, and before a checkpoint that
+comes after it. A power cut may take later entries: their batches are cut anew then, the output
+files are cut back to the checkpoint, and only the log and `/status` may have told of them.
 """
 
 import contextlib
@@ -20,6 +23,7 @@ from collections.abc import Iterator
 from io import FileIO
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -44,13 +48,20 @@ class Range(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What makes up one batch: `ranges` by partition, such as `clicks/0`; those that moved."""
+    """What makes up one batch: `ranges` by partition, such as `clicks/0`; those that moved.
+
+    `settings` are what the records of this entry, and of those after it, are read under; None for
+    those of the entry before. `topic_ids` is how a file holds an id that all ranges of a topic
+    share, so that it is there once: who reads a journal finds each id in its range.
+    """
 
     seq: int
     ranges: dict[str, Range]
     watermark_ms: int
     is_backlog: bool = False
     commands: tuple[Command, ...] = ()
+    settings: dict[str, Any] | None = None
+    topic_ids: dict[str, str] = {}
 
 
 class Journal:
@@ -65,6 +76,9 @@ class Journal:
         Made if it is missing.
     segment_bytes : int
         How long a segment grows before the next one begins.
+    settings : dict, optional
+        What the records of entries to come are read under, as plain JSON. The first entry of each
+        segment bears them, and each that is read under others than the one before.
 
     Raises
     ------
@@ -83,9 +97,16 @@ class Journal:
     >>> journal.close()
     """
 
-    def __init__(self, folder: Path, segment_bytes: int = _SEGMENT_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        segment_bytes: int = _SEGMENT_BYTES,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
         self._folder = folder
         self._segment_bytes = segment_bytes
+        self._settings = settings
+        self._last_settings: dict[str, Any] | None = None
         self._encoder = msgspec.json.Encoder()
         self._lock = threading.Lock()  # over the open segment: synced by one, replaced by another
         self._file: FileIO | None = None
@@ -100,6 +121,11 @@ class Journal:
         """The number of the entry to come; None while there is none at all."""
         return self._next_seq
 
+    @property
+    def last_settings(self) -> dict[str, Any] | None:
+        """What the newest entry was read under; None where no entry tells."""
+        return self._last_settings
+
     def append(self, entry: Entry) -> None:
         """Hand an entry to the system; the process may be killed from here on."""
         if self._next_seq is not None and entry.seq != self._next_seq:
@@ -107,16 +133,19 @@ class Journal:
                 f"{self._folder}: entry {entry.seq} does not follow {self._next_seq - 1}; "
                 "the journal belongs to another run, or to another state of this one"
             )
-        text = self._encoder.encode(entry)
-        line = b"%08x %s\n" % (zlib.crc32(text), text)
         with self._lock, self._explained("cannot be written"):
             file = self._segment(entry.seq)
+            if self._n_bytes == 0 or self._settings != self._last_settings:
+                entry = msgspec.structs.replace(entry, settings=self._settings)
+            text = self._encoder.encode(_packed(entry))
+            line = b"%08x %s\n" % (zlib.crc32(text), text)
             if file.write(line) != len(line):
                 # What follows a part of an entry could not be read: whoever tries again must not.
                 file.truncate(self._n_bytes)
                 raise OSError(None, "the disk took a part of an entry only")
             self._n_bytes += len(line)
         self._next_seq = entry.seq + 1
+        self._last_settings = self._settings or self._last_settings
 
     def sync(self) -> None:
         """Return when every entry so far is on disk; who appends meanwhile does not wait for it."""
@@ -135,7 +164,10 @@ class Journal:
                     self._synced_bytes = max(self._synced_bytes, n_bytes)
 
     def entries(self, from_seq: int) -> Iterator[Entry]:
-        """The entries from this one on, in order, as they are when the reading begins."""
+        """The entries from this one on, in order, as they are when the reading begins.
+
+        The first of them bears its settings too, if any entry of its segment does.
+        """
         with self._explained("cannot be read"):
             segments = self._segments()
         following = from_seq
@@ -153,7 +185,8 @@ class Journal:
                     f"{_ADVICE}"
                 )
             following = first_seq + len(entries)
-            yield from (entry for entry in entries if entry.seq >= from_seq)
+            n_passed = max(0, from_seq - first_seq)
+            yield from _with_settings(entries, n_passed)
 
     def prune(self, first_needed_seq: int) -> None:
         """Drop the segments that hold nothing from this entry on."""
@@ -182,6 +215,7 @@ class Journal:
             return None
         first_seq, path = segments[-1]
         entries, n_bytes = _read(path, is_last=True)
+        self._last_settings = _last_settings(entries)
         with path.open("r+b") as file:
             file.truncate(n_bytes)
             os.fsync(file)
@@ -249,4 +283,50 @@ def _entry(line: bytes) -> Entry | None:
     checksum, _, text = line.removesuffix(b"\n").partition(b" ")
     if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
         return None
-    return msgspec.json.decode(text, type=Entry)
+    return decode_entry(text)
+
+
+def _with_settings(entries: list[Entry], n_passed: int) -> list[Entry]:
+    """The entries after some that are passed by, whose settings the first one takes over."""
+    settings = _last_settings(entries[: n_passed + 1])
+    kept = entries[n_passed:]
+    if not kept or settings is None:
+        return kept
+    return [msgspec.structs.replace(kept[0], settings=settings), *kept[1:]]
+
+
+def _last_settings(entries: list[Entry]) -> dict[str, Any] | None:
+    told = (entry.settings for entry in reversed(entries))
+    return next((settings for settings in told if settings is not None), None)
+
+
+def decode_entry(text: bytes) -> Entry:
+    """The entry that a line of a segment holds behind its checksum."""
+    entry = msgspec.json.decode(text, type=Entry)
+    if not entry.topic_ids:
+        return entry
+    ranges = {
+        name: Range(topic_id, part.start, part.stop, part.ts_ms)
+        if (topic_id := entry.topic_ids.get(_topic(name)))
+        else part
+        for name, part in entry.ranges.items()
+    }
+    return msgspec.structs.replace(entry, ranges=ranges, topic_ids={})
+
+
+def _packed(entry: Entry) -> Entry:
+    """The entry with each topic's id once, where all of several ranges share it."""
+    by_topic: dict[str, list[tuple[str, Range]]] = {}
+    for name, part in entry.ranges.items():
+        by_topic.setdefault(_topic(name), []).append((name, part))
+    ranges, topic_ids = dict(entry.ranges), dict[str, str]()
+    for topic, parts in by_topic.items():
+        shared_id = parts[0][1].topic_id
+        if shared_id and len(parts) > 1 and all(part.topic_id == shared_id for _, part in parts):
+            topic_ids[topic] = shared_id
+            ranges |= {n: Range("", part.start, part.stop, part.ts_ms) for n, part in parts}
+    return msgspec.structs.replace(entry, ranges=ranges, topic_ids=topic_ids)
+
+
+def _topic(name: str) -> str:
+    return name.rpartition("/")[0]

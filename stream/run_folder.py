@@ -24,6 +24,7 @@ from stream.errors import CheckpointError, UsageError
 from stream.folder_lock import held
 from stream.pipeline import Pipeline
 from stream.settings import read_settings
+from stream.sinks.segments import full_segments
 from stream.values import Position, Record
 
 CONFIG_FILE = "config.yaml"
@@ -110,7 +111,9 @@ def refuse_earlier_run(out: Path, checkpoint_folder: Path) -> None:
         raise UsageError(
             f"{out}: holds a run already; add --resume to go on with it, or name another --out"
         )
-    if found := [name for name in OUTPUT_FILES if (out / name).exists()]:
+    files = [out / name for name in OUTPUT_FILES]
+    files += [path for file in files for _, path in full_segments(file)]
+    if found := [path.name for path in files if path.exists()]:
         raise UsageError(
             f"{out}: holds {', '.join(found)}, which this run would write over; move them away, "
             "or name another --out"

@@ -28,10 +28,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import msgspec
 import yaml
 
-from stream.journal import Entry
+from stream.journal import Entry, decode_entry
 from tests.runs import SMALL
 
 ROOT = Path(__file__).parents[1]
@@ -219,7 +218,7 @@ class Daemon:
         """The journal's entries; one that is torn or being written is left out."""
         lines = self.journal_bytes().splitlines(keepends=True)
         whole = [line for line in lines if line.endswith(b"\n")]
-        return [msgspec.json.decode(line.partition(b" ")[2], type=Entry) for line in whole]
+        return [decode_entry(line.partition(b" ")[2]) for line in whole]
 
     def records(self, name: str) -> list[dict[str, Any]]:
         """The records of a file such as `alerts.jsonl`; none if it is not there."""

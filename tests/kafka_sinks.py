@@ -4,10 +4,10 @@ import time
 
 import msgspec
 
-from stream.kafka.connection import ConnectionConfig
-from stream.kafka.destination import Destination
-from stream.kafka.sending import Patience
+from stream.kafka.cluster.connection import ConnectionConfig
 from stream.kafka.sink import KafkaSink, SinkLimits
+from stream.kafka.writing.messages import Destination
+from stream.kafka.writing.sending import Patience
 from tests.brokers import offsets, read_topic
 
 LIMITS = SinkLimits(close_s=20.0, patience=Patience(settle_s=0.0, refused_s=0.3, incident_s=60.0))

@@ -23,7 +23,7 @@ from stream.progress import Progress
 from stream.settings import read_settings
 
 if TYPE_CHECKING:
-    from stream.kafka.connection import ConnectionConfig
+    from stream.kafka.cluster.connection import ConnectionConfig
     from stream.kafka.outbox import Outbox
     from stream.kafka.producing import Production
     from stream.sources.file import FileSource, FileSourceConfig
@@ -187,7 +187,7 @@ class _Watched:
 
 
 def _connection(bootstrap: str | None, config: Path | None) -> "ConnectionConfig":
-    from stream.kafka.connection import ConnectionConfig
+    from stream.kafka.cluster.connection import ConnectionConfig
 
     if (bootstrap is None) == (config is None):
         raise UsageError("expected one of --bootstrap HOST:PORT and --config FILE")

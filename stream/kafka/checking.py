@@ -22,10 +22,10 @@ from kafka.errors import (
 from kafka.errors import KafkaError as ClientError
 
 from stream.errors import KafkaError
-from stream.kafka.connecting import connect, greeted
-from stream.kafka.connection import SOURCE_CONNECTION, ConnectionConfig
-from stream.kafka.errors_explained import KnockError, explain
-from stream.kafka.knocking import Greeting, knock
+from stream.kafka.cluster.connecting import connect, greeted
+from stream.kafka.cluster.connection import SOURCE_CONNECTION, ConnectionConfig
+from stream.kafka.cluster.errors_explained import KnockError, explain
+from stream.kafka.cluster.knocking import Greeting, knock
 
 OUTPUTS_CONNECTION = "outputs.kafka.connection"
 

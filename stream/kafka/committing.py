@@ -11,9 +11,9 @@ from kafka.errors import KafkaTimeoutError
 from kafka.structs import OffsetAndMetadata
 
 from stream.errors import KafkaError
-from stream.kafka.connecting import connect
-from stream.kafka.connection import explain
-from stream.kafka.positions import number_of, topic_of
+from stream.kafka.cluster.connecting import connect
+from stream.kafka.cluster.connection import explain
+from stream.kafka.fetching.positions import number_of, topic_of
 from stream.kafka.settings import KafkaSourceConfig
 from stream.values import Position
 

@@ -16,8 +16,8 @@ from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, 
 from kafka.partitioner import murmur2
 
 from stream.errors import FreshrankError, KafkaError, SinkError
-from stream.kafka.connecting import connect
-from stream.kafka.connection import ConnectionConfig, explain
+from stream.kafka.cluster.connecting import connect
+from stream.kafka.cluster.connection import ConnectionConfig, explain
 
 MAX_MESSAGE_BYTES = 1 << 20
 """What a topic takes unless it is told otherwise (its `max.message.bytes`), to a few bytes."""

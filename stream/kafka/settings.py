@@ -1,4 +1,4 @@
-"""How topics of Kafka are read."""
+"""Which topics of Kafka are read and how, and which outputs go to topics too."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -11,14 +11,20 @@ from pydantic import (
     Field,
     NonNegativeInt,
     PositiveInt,
+    StringConstraints,
     model_validator,
 )
 
 from stream.decoding import event_fields, ts_ms
 from stream.durations import DurationMs
-from stream.kafka.connection import ConnectionConfig
+from stream.kafka.cluster.connection import ConnectionConfig
 
 _DAY_MS = 86_400_000
+
+OutputTopic = Annotated[
+    str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]+$", min_length=1, max_length=249)
+]
+"""The name of a topic that is there already: none is ever made."""
 
 
 def _known_fields(columns: dict[str, str]) -> dict[str, str]:
@@ -120,3 +126,28 @@ class KafkaSourceConfig(BaseModel):
                     f"{self.topics[0].name}/0, got {key!r}"
                 )
         return self
+
+
+class KafkaOutputsConfig(BaseModel):
+    """A topic for each output that is to be one; the files are written in any case.
+
+    Without a `connection` it is the source's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    connection: ConnectionConfig | None = None
+    metrics: OutputTopic | None = None
+    alerts: OutputTopic | None = None
+    dead_letters: OutputTopic | None = None
+    incidents: OutputTopic | None = None
+
+    def topics(self) -> dict[str, str]:
+        """The topics that are given, by the name of the output."""
+        named = {
+            "metrics": self.metrics,
+            "alerts": self.alerts,
+            "dead_letters": self.dead_letters,
+            "incidents": self.incidents,
+        }
+        return {name: topic for name, topic in named.items() if topic is not None}

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from stream.errors import SinkError
-from stream.kafka.destination import Destination
-from stream.kafka.messages import Message, record_message
-from stream.kafka.reachability import Reachability
-from stream.kafka.sending import Patience, Sender
-from stream.kafka.unacknowledged import Unacknowledged
+from stream.kafka.writing.messages import Destination, Message, record_message
+from stream.kafka.writing.reachability import Reachability
+from stream.kafka.writing.sending import Patience, Sender
+from stream.kafka.writing.unacknowledged import Unacknowledged
 from stream.values import Incident, Record, State
 
 LOGGER = structlog.get_logger("freshrank.kafka")
@@ -42,7 +41,8 @@ class KafkaSink:
     `write` waits for the broker only while the queue is full; `let_pass` ends that waiting for
     good. `flush` never waits: what is not on the topic then is in `state_dict`. `close` tries for
     some seconds to send the rest. What it cannot send is not lost if the state was saved after
-    the last write, and the run goes on from there some day.
+    the last write, and the run goes on from there some day. A sink whose state nobody saves loses
+    it, and says so.
 
     Parameters
     ----------
@@ -81,6 +81,7 @@ class KafkaSink:
         self._destination = destination
         self._message = message
         self._is_resumed = is_resumed
+        self._is_saved = False  # whether a state holds what is not sent
         self._limits = limits
         self._waiting = Unacknowledged(
             destination.topic, limits.max_pending, limits.max_pending_bytes
@@ -99,6 +100,18 @@ class KafkaSink:
     def is_lost(self) -> bool:
         """Whether the topic cannot be reached just now."""
         return self._reachability.is_lost
+
+    @property
+    def waited_for(self) -> str | None:
+        """What the loop waits for while a write finds no room; None while none does."""
+        if not self._waiting.is_waited_for:
+            return None
+        problem = self._sender.problem or "it takes none just now"
+        return f"{self.n_pending:,} records wait for topic {self._destination.topic}: {problem}"
+
+    def while_waiting(self, call: Callable[[], None]) -> None:
+        """Have this called several times a second while a write waits for room."""
+        self._waiting.while_waiting(call)
 
     def start(self) -> None:
         """Begin to send; the first write or flush does so too."""
@@ -127,13 +140,16 @@ class KafkaSink:
         self._sender.finish(0.0 if self.is_lost else timeout_s)
         if self._waiting:
             LOGGER.warning(
-                "messages were not sent; the checkpoint holds them, a resumed run sends them",
+                "messages were not sent; the checkpoint holds them, a resumed run sends them"
+                if self._is_saved
+                else "messages were not sent, and will not be; the output's file alone holds them",
                 topic=self._destination.topic,
                 messages=len(self._waiting),
             )
         self._waiting.raise_failure()
 
     def state_dict(self) -> State:
+        self._is_saved = True
         return {
             **self._waiting.state_dict(),
             "topic": self._destination.topic,
@@ -147,7 +163,7 @@ class KafkaSink:
                 f"is run {self._destination.run_id}: its messages could not be told apart from "
                 "those on the topic; go on in the folder of that run"
             )
-        self._is_resumed = True
+        self._is_resumed = self._is_saved = True
         # On another topic there is nothing of this run yet; whoever looks everywhere finds so.
         is_moved = state["topic"] != self._destination.topic
         self._waiting.load_state_dict({**state, "place": None} if is_moved else state)

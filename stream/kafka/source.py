@@ -17,19 +17,19 @@ from kafka import KafkaConsumer
 
 from stream.errors import KafkaError
 from stream.journal import Entry, Journal, Range
+from stream.kafka.batching.cutting import Cutter
+from stream.kafka.batching.gathering import Gathered, gather
+from stream.kafka.batching.lane_set import LaneSet, is_end_known, unfetched
+from stream.kafka.batching.watermarks import stream_time
+from stream.kafka.cluster.connection import is_temporary
 from stream.kafka.committing import OffsetCommitter, open_group
-from stream.kafka.connection import is_temporary
-from stream.kafka.consuming import Opened, open_consumer
-from stream.kafka.cutting import Cutter
-from stream.kafka.fetching import Fetcher
-from stream.kafka.gaps import Gaps
-from stream.kafka.gathering import Gathered, gather
-from stream.kafka.handover import View
-from stream.kafka.lane_set import LaneSet, is_end_known, unfetched
-from stream.kafka.positions import Cursor, cursors_of, in_order, stretches
+from stream.kafka.fetching.consuming import Opened, open_consumer
+from stream.kafka.fetching.fetcher import Fetcher
+from stream.kafka.fetching.gaps import Gaps
+from stream.kafka.fetching.handover import View
+from stream.kafka.fetching.positions import Cursor, cursors_of, in_order, stretches
+from stream.kafka.fetching.starting import start_of
 from stream.kafka.settings import KafkaSourceConfig
-from stream.kafka.starting import start_of
-from stream.kafka.watermarks import stream_time
 from stream.sources.batching import BatchConfig, as_batch
 from stream.values import Batch, Command, Incident, Position
 
@@ -145,7 +145,7 @@ class KafkaSource:
                 if not is_temporary(err):
                     raise
                 if self._absence is None:
-                    LOGGER.warning("Kafka does not answer, trying again: %s", err)
+                    LOGGER.warning("Kafka is not ready for us, trying again: %s", err)
                 self._absence = str(err)
             else:
                 if self._absence is not None:
@@ -233,6 +233,8 @@ class KafkaSource:
                 self._lanes.catch_up()
             starts = {lane.name: lane.offset for lane in self._lanes.lanes}
             parts = self._lanes.take(counts)
+            for name in parts:  # their ranges are written anyway
+                self._lanes[name].catch_up()
             gathered = gather(parts, watermark_ms, self._config.max_ahead)
             entry = self._decided(seq, starts, gathered, watermark_ms)
             self._journal.append(entry)

@@ -33,8 +33,6 @@ class Supervisor:
 
     Examples
     --------
-    >>> Supervisor({}).is_present
-    False
     >>> Supervisor({"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "30000000"}).watchdog_s
     30.0
     """
@@ -46,11 +44,6 @@ class Supervisor:
         self._clock_s = clock_s
         self.watchdog_s = _watchdog_s(environment) if self._address is not None else None
         self._fed_s: float | None = None
-
-    @property
-    def is_present(self) -> bool:
-        """Whether there is somebody to tell."""
-        return self._address is not None
 
     def ready(self) -> None:
         """The start, or a reload, is over."""

@@ -22,6 +22,7 @@ from stream.reporting.metrics_table import (
 )
 from stream.reporting.truth import Truth, read_truth
 from stream.run_folder import CONFIG_FILE, SUMMARY_FILE
+from stream.sinks.segments import full_segments
 from stream.values import Record
 
 CLICK_METRICS = (
@@ -129,7 +130,8 @@ def _has_fired(summary: Record) -> bool:
 def _require_run(out: Path) -> None:
     if not out.is_dir():
         raise UsageError(f"{out}: no such folder; name the folder of a run, such as runs/replay")
-    if not any((out / name).is_file() for name in (SUMMARY_FILE, METRICS_FILE)):
+    names = (SUMMARY_FILE, METRICS_FILE)
+    if not any((out / name).is_file() or full_segments(out / name) for name in names):
         raise UsageError(
             f"{out}: holds no run: neither {SUMMARY_FILE} nor {METRICS_FILE} is there; name the "
             "folder that was given to freshrank replay as --out"
@@ -215,6 +217,17 @@ def _wanted(alerts: AlertLog) -> WantedParts:
 
 def _line_notes(name: str, lines: JsonLines) -> list[str]:
     notes = []
+    if lines.n_dropped:
+        files = "file" if lines.n_dropped == 1 else "files"
+        begin = (
+            "nothing is left"
+            if lines.first_seq is None
+            else f"it begins with batch {lines.first_seq:,}"
+        )
+        notes.append(
+            f"{name}: its oldest records are gone, {lines.n_dropped:,} full {files} "
+            f"(outputs.files.max_bytes); {begin}."
+        )
     if lines.n_bad:
         notes.append(f"{name}: {lines.n_bad:,} lines are no JSON objects and were passed by.")
     if lines.is_unfinished:

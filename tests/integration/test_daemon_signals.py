@@ -121,7 +121,7 @@ def test_sigterm_ends_a_daemon_whose_broker_is_away(own_kafka, tmp_path):
 def test_a_daemon_without_a_broker_waits_says_so_and_ends_on_sigterm(tmp_path):
     settings = live_settings(f"127.0.0.1:{next(free_ports())}", ["clicks"])
     with Daemon(settings, tmp_path / "run") as daemon:
-        daemon.wait_until(lambda: daemon.said("Kafka does not answer", level="warning"))
+        daemon.wait_until(lambda: daemon.said("Kafka is not ready for us", level="warning"))
         status, answer = daemon.ask("/readyz")
         assert (status, answer["status"]) == (503, "not ready")
         assert daemon.ask("/healthz")[0] == 200

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,19 @@ def test_a_saved_state_is_the_latest(folder):
     assert found.manifest.config_hash == "c0ffee"
     assert found.manifest.versions["numpy"] == np.__version__
     assert found.passed_by == ()
+
+
+def test_the_newest_on_disk_is_known_with_its_time_also_after_a_restart(folder):
+    began_s = time.time()
+    with opened(folder) as checkpoints:
+        assert checkpoints.newest is None
+        save(checkpoints, 3)
+        checkpoints.wait()
+        seq, written_s = checkpoints.newest
+    assert (seq, began_s <= written_s <= time.time()) == (3, True)
+    with opened(folder) as checkpoints:
+        checkpoints.latest()
+        assert checkpoints.newest == (3, pytest.approx(written_s, abs=5))
 
 
 def test_a_fresh_folder_has_no_latest(folder):

@@ -106,3 +106,11 @@ def test_freeze_needs_no_weights():
     rules = {"rules": [RULE | {"react": "freeze"}]}
     config = FreshrankConfig(champion="item_knn", shadows=(), alerts=rules)
     assert config.alerts.rules[0].react == "freeze"
+
+
+def test_the_files_of_outputs_are_bounded_unless_told_otherwise():
+    assert FreshrankConfig().outputs.files.max_bytes == 1 << 30
+    settings = read_settings(FreshrankConfig, None, ["outputs.files.max_bytes=null"])
+    assert settings.outputs.files.max_bytes is None
+    with pytest.raises(ConfigError, match=r"outputs\.files: .*less than two segments"):
+        read_settings(FreshrankConfig, None, ["outputs.files.max_bytes=100000"])

@@ -1,16 +1,23 @@
 """The daemon in this process, on a real broker; what processes suffer is in tests/integration."""
 
 import json
+import logging
+import shutil
+import socket
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from stream.config import FreshrankConfig
 from stream.daemon import Daemon, DaemonJob
-from stream.errors import ConfigError
+from stream.errors import CheckpointError, ConfigError
+from stream.journal import Journal
+from stream.kafka.sink import KafkaSink
 from stream.run_folder import resolved
 from stream.sources.shop import SimulatorConfig
 from stream.sources.simulator import simulate
@@ -82,6 +89,78 @@ def test_other_rules_in_the_file_come_into_force_through_the_journal(kafka, topi
     journal = b"".join(path.read_bytes() for path in (tmp_path / "journal").iterdir())
     assert journal.count(b'"commands"') == 1
     assert b'"name":"low"' in journal
+
+
+def test_settings_that_would_make_other_batches_wait_until_the_journal_is_repeated(
+    kafka, topic, tmp_path, caplog
+):
+    events = topic(2)
+    lines = [msgspec.json.encode(event) for event in simulate(SHOP).events()]
+    produce(kafka.bootstrap, events, lines)
+
+    def job(**changes: object) -> DaemonJob:
+        source = {"connection": {"bootstrap": kafka.bootstrap}, "topics": [events], **changes}
+        return job_of(kafka.bootstrap, tmp_path, [events], source={"kafka": source})
+
+    run_until(Daemon(job()), len(lines))
+    newest = max((tmp_path / "checkpoints").glob("*-*"), key=lambda path: path.name.split("-")[1])
+    shutil.rmtree(newest)  # as if the process had been killed before it was written
+    before = (tmp_path / "config.yaml").read_bytes()
+    told = r"batches \d+ to \d+, .*source\.kafka\.max_ahead was 86400000, is 3600000; set them back"
+    daemon = Daemon(job(max_ahead="1h"))
+    daemon.stop()  # at once, should it not be refused
+    with pytest.raises(CheckpointError, match=told):
+        daemon.run()
+    assert (tmp_path / "config.yaml").read_bytes() == before
+    run_until(Daemon(job()), len(lines))
+    produce(kafka.bootstrap, events, lines[-1:])
+    caplog.set_level(logging.INFO)
+    summary = run_until(Daemon(job(max_ahead="1h")), len(lines) + 1)
+    assert summary["events"] == len(lines) + 1
+    assert "on, source.kafka.max_ahead was 86400000, is 3600000" in caplog.text
+    settings = [e.settings for e in Journal(tmp_path / "journal").entries(0) if e.settings]
+    assert [one["source.kafka.max_ahead"] for one in settings] == [86_400_000, 3_600_000]
+
+
+def test_a_loop_that_waits_for_an_output_topic_is_not_stuck_and_says_what_it_waits_for(
+    kafka, topic, tmp_path
+):
+    """The topic is on a broker that takes connections and never answers."""
+    events = topic(1)
+    lines = [msgspec.json.encode(event) for event in simulate(SHOP).events()]
+    produce(kafka.bootstrap, events, lines)
+    with closing(socket.create_server(("127.0.0.1", 0))) as deaf:
+        connection = {"bootstrap": f"127.0.0.1:{deaf.getsockname()[1]}"}
+        outputs = {"kafka": {"connection": connection, "metrics": "metrics"}}
+        watch = {"rules": [], "every": "50ms", "stuck_after": "1s"}
+        daemon = Daemon(job_of(kafka.bootstrap, tmp_path, [events], outputs=outputs, watch=watch))
+        sinks = Daemon._sinks
+
+        def small(*arguments: Any) -> dict[str, KafkaSink]:
+            found = sinks(*arguments)
+            for sink in found.values():
+                sink._waiting._max_messages = 2
+            return found
+
+        told: list[list[str]] = []
+
+        def look() -> None:
+            deadline_s = time.monotonic() + 60
+            while time.monotonic() < deadline_s and len(told) < 30:
+                time.sleep(0.1)
+                if (run := daemon._run) is not None and run.sinks["metrics"].waited_for:
+                    told.append(run.reasons_to_wait())
+            daemon.stop()
+
+        looking = threading.Thread(target=look)
+        with pytest.MonkeyPatch.context() as patching:
+            patching.setattr(Daemon, "_sinks", small)
+            looking.start()
+            daemon.run()
+            looking.join()
+    assert len(told) == 30
+    assert told[0][0].startswith("output metrics: 2 records wait for topic metrics: ")
+    assert not (tmp_path / "incidents.jsonl").exists()
 
 
 def test_a_run_keeps_its_id(kafka, topic, tmp_path):

@@ -515,4 +515,91 @@ def test_an_entry_is_a_line_with_its_checksum(tmp_path):
     written(tmp_path, 1)
     checksum, text = segments(tmp_path)[0].read_bytes().rstrip(b"\n").split(b" ", 1)
     assert int(checksum, 16) == zlib.crc32(text)
-    assert text.startswith(b'{"seq":0,"ranges":{"clicks/0":["000')
+    assert text.startswith(b'{"seq":0,"ranges":{"clicks/0":["",0,10,1700000000000],')
+    assert text.endswith(b',"topic_ids":{"clicks":"00000000000000000000000000000000"}}')
+
+
+def test_an_id_is_in_an_entry_once_however_many_partitions_moved(tmp_path):
+    ranges = {f"clicks/{n}": Range("9f" * 16, 10 * n, 10 * n + 7, TS_MS) for n in range(500)}
+    entry = Entry(0, ranges, TS_MS)
+    journal = Journal(tmp_path)
+    journal.append(entry)
+    journal.close()
+    assert segments(tmp_path)[0].read_bytes().count(b"9f" * 16) == 1
+    assert list(journal.entries(0)) == [entry]
+
+
+@pytest.mark.parametrize(
+    "ids", [("9f", "9f"), ("9f", "77"), ("9f", ""), ("", "9f"), ("", "")], ids=str
+)
+def test_each_range_keeps_its_own_id(tmp_path, ids):
+    ranges = {f"clicks/{n}": Range(topic_id, 0, 7, TS_MS) for n, topic_id in enumerate(ids)}
+    entry = Entry(0, ranges | {"views/0": Range("4c", 0, 7, TS_MS)}, TS_MS)
+    journal = Journal(tmp_path)
+    journal.append(entry)
+    assert list(journal.entries(0)) == [entry]
+    journal.close()
+
+
+def test_a_journal_written_with_the_id_in_every_range_is_read(tmp_path):
+    text = b'{"seq":0,"ranges":{"clicks/0":["9f",0,5,7],"clicks/1":["9f",3,4,8]},"watermark_ms":7}'
+    path = tmp_path / "000000000000.jsonl"
+    path.write_bytes(b"%08x %s\n" % (zlib.crc32(text), text))
+    journal = Journal(tmp_path, settings={"max_ahead": 1})
+    ranges = {"clicks/0": Range("9f", 0, 5, 7), "clicks/1": Range("9f", 3, 4, 8)}
+    assert list(journal.entries(0)) == [Entry(0, ranges, 7)]
+    assert journal.last_settings is None
+    journal.append(Entry(1, {}, 9))
+    assert [entry.settings for entry in journal.entries(0)] == [None, {"max_ahead": 1}]
+    journal.close()
+
+
+# Settings
+
+
+def told(folder: Path, from_seq: int = 0) -> list[tuple[int, object]]:
+    """The entries that bear settings, and which."""
+    found = Journal(folder).entries(from_seq)
+    return [(entry.seq, entry.settings) for entry in found if entry.settings is not None]
+
+
+def go_on(folder: Path, seqs_to_write: range, settings: object, segment_bytes: int = 1 << 20):
+    """One process: it opens the journal, and appends."""
+    journal = Journal(folder, segment_bytes, settings)
+    for seq in seqs_to_write:
+        journal.append(entry_of(seq))
+    journal.close()
+
+
+def test_settings_are_in_the_first_entry_and_where_they_change(tmp_path):
+    go_on(tmp_path, range(3), {"max_ahead": 1})
+    go_on(tmp_path, range(3, 5), {"max_ahead": 1})
+    go_on(tmp_path, range(5, 7), {"max_ahead": 2})
+    assert told(tmp_path) == [(0, {"max_ahead": 1}), (5, {"max_ahead": 2})]
+    assert Journal(tmp_path).last_settings == {"max_ahead": 2}
+
+
+@pytest.mark.parametrize("from_seq", [1, 3, 4])
+def test_who_reads_from_amid_a_segment_learns_its_settings_first(tmp_path, from_seq):
+    go_on(tmp_path, range(5), {"max_ahead": 1})
+    assert told(tmp_path, from_seq) == [(from_seq, {"max_ahead": 1})]
+    assert told(tmp_path, 5) == []
+
+
+def test_settings_outlive_the_segment_they_were_first_told_in(tmp_path):
+    go_on(tmp_path, range(6), {"max_ahead": 1}, segment_bytes=3 * SMALL_BYTES)
+    Journal(tmp_path).prune(3)
+    assert len(segments(tmp_path)) == 2
+    first_seq, _ = told(tmp_path, 3)[0]
+    assert first_seq == 3
+    assert Journal(tmp_path).last_settings == {"max_ahead": 1}
+
+
+def test_settings_of_a_torn_entry_are_told_again(tmp_path):
+    go_on(tmp_path, range(2), {"max_ahead": 1})
+    go_on(tmp_path, range(2, 3), {"max_ahead": 2})
+    path = segments(tmp_path)[0]
+    os.truncate(path, path.stat().st_size - 1)
+    assert Journal(tmp_path).last_settings == {"max_ahead": 1}
+    go_on(tmp_path, range(2, 3), {"max_ahead": 2})
+    assert told(tmp_path) == [(0, {"max_ahead": 1}), (2, {"max_ahead": 2})]

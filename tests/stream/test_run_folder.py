@@ -50,3 +50,9 @@ def test_settings_differ_by_their_full_keys():
     old = FreshrankConfig().model_dump(mode="json")
     new = FreshrankConfig.model_validate({"learner": {"width": 128}, "log": {"level": "debug"}})
     assert differing_keys(old, new.model_dump(mode="json")) == ["learner.width", "log.level"]
+
+
+def test_a_folder_with_segments_of_outputs_is_refused_for_a_start(tmp_path):
+    (tmp_path / "alerts.000007.jsonl").touch()
+    with pytest.raises(UsageError, match=r"holds alerts\.000007\.jsonl, which this run would"):
+        refuse_earlier_run(tmp_path, tmp_path / "checkpoints")

@@ -19,8 +19,8 @@ from kafka.errors import KafkaTimeoutError, OffsetOutOfRangeError
 
 from stream.errors import KafkaError
 from stream.journal import Journal
-from stream.kafka.connection import ConnectionConfig
-from stream.kafka.consuming import Opened
+from stream.kafka.cluster.connection import ConnectionConfig
+from stream.kafka.fetching.consuming import Opened
 from stream.kafka.settings import KafkaSourceConfig
 from stream.kafka.source import KafkaSource, Surroundings
 from stream.sources.batching import BatchConfig

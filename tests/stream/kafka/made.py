@@ -3,7 +3,7 @@
 import numpy as np
 
 from stream.events import Click
-from stream.kafka.chunks import Chunk
+from stream.kafka.fetching.chunks import Chunk
 
 
 def chunk(start, stop, ts=None, topic_id="a", offsets=None, arrived_s=0.0):

@@ -1,5 +1,7 @@
 """A process that writes records to a topic and saves its state now and then, to be killed.
 
+It says when it begins to write: whoever kills it need not wait for its imports.
+
 python -m tests.stream.kafka.sink_writer BOOTSTRAP TOPIC FOLDER N_RECORDS SEED
 """
 
@@ -12,10 +14,10 @@ from pathlib import Path
 import msgspec
 
 from stream.durable import write_durably
-from stream.kafka.connection import ConnectionConfig
-from stream.kafka.destination import Destination
-from stream.kafka.sending import Patience
+from stream.kafka.cluster.connection import ConnectionConfig
 from stream.kafka.sink import KafkaSink, SinkLimits
+from stream.kafka.writing.messages import Destination
+from stream.kafka.writing.sending import Patience
 
 RUN_ID = "0f3b7c"
 
@@ -42,6 +44,8 @@ def main(bootstrap, topic, folder, n_records, seed):
         sink.load_state_dict(saved["sink"])
         first = saved["next"]
     draws = random.Random(f"{seed} {first}")
+    sys.stdout.write("writing\n")
+    sys.stdout.flush()
     for number in range(first, n_records):
         sink.write(record_of(number))
         if draws.random() < 0.01:

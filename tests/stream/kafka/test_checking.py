@@ -3,7 +3,7 @@ import time
 
 from deploy.kafka.local_kafka import free_ports
 from stream.kafka.checking import check_connection, check_folder
-from stream.kafka.connection import ConnectionConfig
+from stream.kafka.cluster.connection import ConnectionConfig
 from tests.brokers import delete_records, offsets, produce, unique_name
 
 

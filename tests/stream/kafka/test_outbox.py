@@ -4,7 +4,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from stream.errors import KafkaError, SinkError
-from stream.kafka.connection import ConnectionConfig
+from stream.kafka.cluster.connection import ConnectionConfig
 from stream.kafka.outbox import Outbox, open_outbox
 from tests.brokers import admin_of, delete_topic, read_topic, unique_name
 from tests.fakes_producer import FakeProducer

@@ -7,7 +7,7 @@ from kafka.errors import MessageSizeTooLargeError
 
 from stream.errors import KafkaError, SinkError
 from stream.events import Click
-from stream.kafka.connection import ConnectionConfig
+from stream.kafka.cluster.connection import ConnectionConfig
 from stream.kafka.outbox import Outbox, open_outbox
 from stream.kafka.producing import BadRecords, Production, due_times
 from stream.sources.file import FileSource, FileSourceConfig, Pace

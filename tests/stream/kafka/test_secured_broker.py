@@ -18,8 +18,8 @@ from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, R
 
 from deploy.kafka.local_kafka import Listener, LocalKafka
 from stream.kafka.checking import check_connection
-from stream.kafka.connecting import connect, find_fault
-from stream.kafka.connection import ConnectionConfig, is_temporary
+from stream.kafka.cluster.connecting import connect, find_fault
+from stream.kafka.cluster.connection import ConnectionConfig, is_temporary
 from tests.brokers import (
     admin_of,
     create_topic,

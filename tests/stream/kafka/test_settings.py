@@ -1,9 +1,11 @@
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
 
-from stream.kafka.settings import KafkaSourceConfig, TopicConfig
+from stream.kafka.settings import KafkaOutputsConfig, KafkaSourceConfig, TopicConfig
 from tests.stream.kafka.fakes_kafka import config_of
 
 
@@ -47,3 +49,38 @@ def test_what_cannot_be_meant_is_refused(settings, message):
         KafkaSourceConfig.model_validate(
             {"connection": {"bootstrap": "k:9092"}, "topics": ("clicks",), **settings}
         )
+
+
+def test_without_settings_nothing_goes_to_kafka():
+    assert KafkaOutputsConfig().topics() == {}
+
+
+def test_topics_are_told_by_the_name_of_the_output():
+    config = KafkaOutputsConfig.model_validate(
+        {"alerts": "shop.alerts", "dead_letters": "shop.bad"}
+    )
+    assert config.topics() == {"alerts": "shop.alerts", "dead_letters": "shop.bad"}
+    assert config.connection is None
+
+
+def test_outputs_may_have_a_cluster_of_their_own():
+    config = KafkaOutputsConfig.model_validate(
+        {"metrics": "m", "connection": {"bootstrap": "there:9092"}}
+    )
+    assert list(config.connection.bootstrap) == ["there:9092"]
+
+
+@pytest.mark.parametrize("topic", ["", "a/b", "a b", "x" * 250, "ü"])
+def test_a_name_that_no_topic_can_have_is_refused(topic):
+    with pytest.raises(ValidationError, match="metrics"):
+        KafkaOutputsConfig.model_validate({"metrics": topic})
+
+
+def test_an_output_that_does_not_exist_is_refused():
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        KafkaOutputsConfig.model_validate({"metric": "m"})
+
+
+def test_settings_can_be_read_without_kafka():
+    code = "import stream.kafka.settings, sys; sys.exit('kafka' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,13 +5,12 @@ from dataclasses import replace
 import msgspec
 import pytest
 from kafka import KafkaProducer
+from structlog.testing import capture_logs
 
-from deploy.kafka.local_kafka import free_ports
 from stream.errors import SinkError
-from stream.kafka.messages import dead_letter_message
 from stream.kafka.sink import SinkLimits
+from stream.kafka.writing.messages import dead_letter_message
 from tests.brokers import (
-    RunningKafka,
     add_partitions,
     create_topic,
     delete_records,
@@ -34,7 +33,7 @@ from tests.kafka_sinks import (
 
 
 class TestKafkaSink(SinkContract):
-    examples = 6
+    examples = 4
 
     @pytest.fixture(autouse=True)
     def broker(self, kafka, topic):
@@ -56,10 +55,9 @@ class TestKafkaSink(SinkContract):
         sink.close(timeout_s=0)
 
 
-@pytest.fixture
-def nowhere():
-    """An address at which no broker is."""
-    return RunningKafka(f"127.0.0.1:{next(free_ports())}")
+@pytest.mark.acceptance
+class TestKafkaSinkAtLength(TestKafkaSink):
+    examples = 50
 
 
 def saved(sink):
@@ -299,6 +297,44 @@ def test_a_full_queue_lets_writes_pass_once_the_end_is_near(nowhere):
     write(sink, *range(3, 7))
     assert sink.n_pending == 7
     sink.close(timeout_s=0)
+
+
+def test_what_a_loop_waits_for_is_told_and_the_loop_beats_meanwhile(nowhere):
+    sink = sink_on(nowhere, "t", limits=replace(LIMITS, max_pending=3))
+    told = []
+
+    def look():
+        if sink.is_lost:
+            told.append(sink.waited_for)
+            sink.let_pass()
+
+    sink.while_waiting(look)
+    write(sink, *range(3))
+    assert sink.waited_for is None
+    write(sink, 3)
+    [text] = told
+    start, reason = "3 records wait for topic t: ", f"{nowhere.bootstrap}"
+    assert text.startswith(start)
+    assert reason in text.removeprefix(start)
+    assert sink.waited_for is None
+    sink.close(timeout_s=0)
+
+
+@pytest.mark.parametrize(
+    ("is_saved", "told"),
+    [
+        (True, "the checkpoint holds them, a resumed run sends them"),
+        (False, "will not be; the output's file alone holds them"),
+    ],
+)
+def test_what_is_not_sent_at_the_end_is_told_with_who_has_it(nowhere, is_saved, told):
+    sink = sink_on(nowhere, "t", output="metrics" if is_saved else "incidents")
+    write(sink, 0)
+    if is_saved:
+        sink.state_dict()
+    with capture_logs() as logs:
+        sink.close(timeout_s=0)
+    assert [log["messages"] for log in logs if log["event"].endswith(told)] == [1]
 
 
 def test_a_sink_that_was_never_used_asks_nobody(nowhere):

@@ -1,16 +1,12 @@
 """A broker fails under a sink, and the topic shows nothing of it."""
 
-import gc
-import logging
 import random
 import threading
 import time
-import warnings
 
 import pytest
 from structlog.testing import capture_logs
 
-from deploy.kafka.local_kafka import Listener
 from tests.brokers import RunningKafka, create_topic, unique_name
 from tests.kafka_sinks import (
     numbers_on,
@@ -19,19 +15,11 @@ from tests.kafka_sinks import (
     wait_until,
     write,
 )
-from tests.tcp_proxy import TcpProxy
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed.*socket:ResourceWarning")
-
-
-@pytest.fixture(autouse=True)
-def sockets_of_failed_connections(caplog):
-    """kafka-python leaves them to the garbage collector, which would warn in some later test."""
-    caplog.set_level(logging.CRITICAL, "kafka")  # what is logged is kept, sockets and all
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:unclosed.*socket:ResourceWarning"),
+    pytest.mark.usefixtures("sockets_of_failed_connections"),
+]
 
 
 class Writer(threading.Thread):
@@ -55,15 +43,6 @@ class Writer(threading.Thread):
         return self.n_records
 
 
-@pytest.fixture
-def proxied(own_kafka):
-    """A broker that is reached through a network that fails on cue."""
-    with TcpProxy() as proxy:
-        broker = own_kafka(listeners=[Listener("PROXIED", advertised_port=proxy.port)])
-        proxy.forward_to(broker.address("PROXIED"))
-        yield broker, proxy
-
-
 LOST_AND_BACK = [
     "a topic cannot be reached; its messages wait in memory",
     "a topic is reached again",
@@ -72,9 +51,9 @@ LOST_AND_BACK = [
 
 @pytest.mark.parametrize("n_faults", [1, pytest.param(8, marks=pytest.mark.acceptance)])
 def test_a_topic_has_each_record_once_and_in_order_whatever_its_broker_went_through(
-    proxied, n_faults
+    breakable, n_faults
 ):
-    broker, proxy = proxied
+    broker, proxy = breakable.broker, breakable.proxy
     name = create_topic(broker.bootstrap, unique_name(), 2)
     draws = random.Random(n_faults)
     incidents = []
@@ -106,8 +85,8 @@ def test_a_topic_has_each_record_once_and_in_order_whatever_its_broker_went_thro
 
 
 @pytest.mark.acceptance
-def test_a_request_that_arrives_after_it_was_given_up_is_on_the_topic_once(proxied):
-    broker, proxy = proxied
+def test_a_request_that_arrives_after_it_was_given_up_is_on_the_topic_once(breakable):
+    broker, proxy = breakable.broker, breakable.proxy
     name = create_topic(broker.bootstrap, unique_name(), 2)
     sink = sink_on(RunningKafka(proxy.address), name)
     writer = Writer(sink)

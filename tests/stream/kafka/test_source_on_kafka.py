@@ -7,10 +7,10 @@ from contextlib import closing
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from deploy.kafka.local_kafka import Listener
 from stream.errors import GapError, KafkaError
 from stream.journal import Journal
-from stream.kafka.connection import ConnectionConfig
+from stream.kafka.cluster.connection import ConnectionConfig
+from stream.kafka.fetching import consuming, contact, starting
 from stream.kafka.settings import KafkaSourceConfig
 from stream.kafka.source import KafkaSource
 from stream.sources.batching import BatchConfig
@@ -21,9 +21,9 @@ from tests.brokers import (
     delete_topic,
     produce,
     topic_id,
+    unique_name,
 )
 from tests.conformance.source_contract import as_plain
-from tests.tcp_proxy import TcpProxy
 
 
 def clicks(n_clicks, name="i", first_ms=1_700_000_000_000):
@@ -118,12 +118,12 @@ def test_every_record_comes_once_and_a_resume_goes_on_behind(kafka, topic, tmp_p
 
 def test_a_backlog_much_larger_than_the_buffers_comes_in_order_of_time(kafka, topic, tmp_path):
     name = topic(3)
-    produce(kafka.bootstrap, name, clicks(30_000))
+    produce(kafka.bootstrap, name, clicks(9_300))  # the last ones wait for a batch to be full
     with Reader(
-        kafka.bootstrap, name, tmp_path, events=300, max_age_ms=5_000, buffer_records=3_000
+        kafka.bootstrap, name, tmp_path, events=300, max_age_ms=5_000, buffer_records=1_000
     ) as reader:
-        batches = reader.begin().records(30_000)
-    assert items(batches) == names(30_000)
+        batches = reader.begin().records(9_000)
+    assert items(batches) == names(sum(batch.n_records for batch in batches))
     times = [ts_ms for batch in batches for ts_ms in batch.clicks.ts_B.tolist()]
     assert times == sorted(times)
     assert max(len(batch.clicks) for batch in batches) == 300
@@ -245,65 +245,84 @@ def test_offsets_are_committed_for_lag_tools(kafka, topic, tmp_path):
         assert [consumer.committed(TopicPartition(name, number)) for number in range(2)] == [10, 10]
 
 
-def test_an_unknown_topic_is_refused_and_not_created(own_kafka, tmp_path):
-    broker = own_kafka(properties={"auto.create.topics.enable": "true"})
-    create_topic(broker.bootstrap, "clicks", 1)
+def test_an_unknown_topic_is_refused_and_not_created(breakable, tmp_path, monkeypatch):
+    monkeypatch.setattr(starting, "_APPEARS_WITHIN_S", 1.0)
+    bootstrap = breakable.broker.bootstrap
+    name = create_topic(bootstrap, unique_name("clicks"), 1)
+    misspelt = name.replace("clicks", "clicsk")
     with (
-        Reader(broker.bootstrap, "clicsk", tmp_path) as reader,
-        pytest.raises(KafkaError, match=r"source\.kafka\.topics: .* clicsk .* did you mean clicks"),
+        Reader(bootstrap, misspelt, tmp_path) as reader,
+        pytest.raises(KafkaError, match=rf"source\.kafka\.topics: .* {misspelt} .* mean {name}\?"),
     ):
         reader.begin().records(1, within_s=15)
-    produce(broker.bootstrap, "clicks", clicks(5))
-    with Reader(broker.bootstrap, "clicks", tmp_path / "deleted", on_gap="earliest") as reader:
+    create_topic(bootstrap, misspelt, 1)  # fails if anybody has done so already
+
+
+def test_a_topic_that_was_deleted_is_waited_for_and_not_created(breakable, tmp_path):
+    bootstrap = breakable.broker.bootstrap
+    name = create_topic(bootstrap, unique_name(), 1)
+    produce(bootstrap, name, clicks(5))
+    with Reader(bootstrap, name, tmp_path, on_gap="earliest") as reader:
         reader.begin().records(5)
-        delete_topic(broker.bootstrap, "clicks")
+        delete_topic(bootstrap, name)
         reader.until(lambda _: "does not exist" in (reader.source.status().problem or ""))
         deadline_s = time.monotonic() + 2
         reader.until(lambda _: time.monotonic() > deadline_s)
-        create_topic(broker.bootstrap, "clicks", 1)  # fails if anybody has done so already
-        produce(broker.bootstrap, "clicks", clicks(7, "new"))
+        create_topic(bootstrap, name, 1)  # fails if anybody has done so already
+        produce(bootstrap, name, clicks(7, "new"))
         assert items(reader.records(7)) == names(7, "new")
 
 
-def test_a_broker_that_is_killed_paused_or_absent_costs_time_alone(own_kafka, tmp_path):
-    broker = own_kafka()
-    create_topic(broker.bootstrap, "clicks", 2)
-    broker.stop()
-    with Reader(broker.bootstrap, "clicks", tmp_path) as reader:
+def test_a_broker_that_is_absent_at_first_is_waited_for(breakable, tmp_path):
+    broker, proxy = breakable.broker, breakable.proxy
+    name = create_topic(broker.bootstrap, unique_name(), 2)
+    produce(broker.bootstrap, name, clicks(50))
+    proxy.refuse()
+    with Reader(proxy.address, name, tmp_path) as reader:
         reader.begin()
         reader.until(lambda _: "bootstrap" in (reader.source.status().problem or ""))
-        broker.start()
-        produce(broker.bootstrap, "clicks", clicks(50, "a"))
-        found = reader.records(50)
-        broker.kill()
-        reader.until(lambda _: not reader.source.status().is_connected)
-        broker.start()
-        produce(broker.bootstrap, "clicks", clicks(50, "b"))
-        found += reader.records(50)
+        proxy.accept()
+        assert items(reader.records(50)) == names(50)
+
+
+def test_a_broker_that_is_killed_or_paused_costs_time_alone(breakable, tmp_path, monkeypatch):
+    monkeypatch.setattr(consuming, "METADATA_AGE_MS", 1_000)
+    monkeypatch.setattr(contact, "_DEAF_S", 2.5)
+    broker = breakable.broker
+    name = create_topic(broker.bootstrap, unique_name(), 2)
+    produce(broker.bootstrap, name, clicks(50, "a"))
+    with (
+        Reader(broker.bootstrap, name, tmp_path / "goes on") as reader,
+        Reader(broker.bootstrap, name, tmp_path / "ends") as ending,
+    ):
+        ending.begin().records(50)
+        found = reader.begin().records(50)
         broker.pause()
         reader.until(lambda _: not reader.source.status().is_connected)
         broker.unpause()
-        produce(broker.bootstrap, "clicks", clicks(50, "c"))
+        produce(broker.bootstrap, name, clicks(50, "b"))
         found += reader.records(50)
-        assert reader.source.status().problem is None
         broker.kill()
+        reader.until(lambda _: not reader.source.status().is_connected)
         closed_s = time.monotonic()
-    assert time.monotonic() - closed_s < 10
+        ending.source.close()
+        assert time.monotonic() - closed_s < 10
+        broker.start()
+        produce(broker.bootstrap, name, clicks(50, "c"))
+        found += reader.records(50)
+        reader.until(lambda _: reader.source.status().problem is None)
     assert items(found) == sorted(names(50, "a") + names(50, "b") + names(50, "c"))
 
 
-def test_connections_that_are_reset_again_and_again_lose_and_double_nothing(own_kafka, tmp_path):
-    with TcpProxy() as proxy:
-        broker = own_kafka(listeners=[Listener("PROXIED", advertised_port=proxy.port)])
-        proxy.forward_to(broker.address("PROXIED"))
-        create_topic(broker.bootstrap, "clicks", 3)
-        produce(broker.bootstrap, "clicks", clicks(20_000))
-        bootstrap = f"127.0.0.1:{proxy.port}"
-        found = []
-        with Reader(bootstrap, "clicks", tmp_path, buffer_records=2_000) as reader:
-            reader.begin()
-            for n_resets in range(1, 11):
-                found += reader.records(max(0, n_resets * 1_500 - sum(b.n_records for b in found)))
-                proxy.reset()
-            found += reader.records(20_000 - sum(b.n_records for b in found))
+def test_connections_that_are_reset_again_and_again_lose_and_double_nothing(breakable, tmp_path):
+    broker, proxy = breakable.broker, breakable.proxy
+    name = create_topic(broker.bootstrap, unique_name(), 3)
+    produce(broker.bootstrap, name, clicks(20_000))
+    found = []
+    with Reader(proxy.address, name, tmp_path, buffer_records=2_000) as reader:
+        reader.begin()
+        for n_resets in range(1, 11):
+            found += reader.records(max(0, n_resets * 1_500 - sum(b.n_records for b in found)))
+            proxy.reset()
+        found += reader.records(20_000 - sum(b.n_records for b in found))
     assert items(found) == names(20_000)

@@ -50,3 +50,49 @@ def test_a_file_of_just_the_most_bytes_is_read_whole(tmp_path):
 def test_what_cannot_be_opened_is_wrong_use(tmp_path):
     with pytest.raises(UsageError, match="cannot be read: Is a directory"):
         list(JsonLines(tmp_path))
+
+
+def test_full_segments_are_read_first_in_order(tmp_path):
+    for name, text in [("a.000010", "[3]"), ("a.000009", '{"seq":7}'), ("a", '{"seq":9}')]:
+        (tmp_path / f"{name}.jsonl").write_text(text + "\n")
+    lines = JsonLines(tmp_path / "a.jsonl")
+    assert list(lines) == [{"seq": 7}, {"seq": 9}]
+    assert (lines.n_bad, lines.n_dropped, lines.first_seq) == (1, 9, 7)
+
+
+def test_an_empty_segment_tells_that_those_up_to_it_were_dropped(tmp_path):
+    (tmp_path / "a.000004.jsonl").touch()
+    lines = lines_of(tmp_path, b'{"seq":9}\n')
+    assert list(lines) == [{"seq": 9}]
+    assert (lines.n_dropped, lines.first_seq) == (5, 9)
+
+
+def test_no_more_is_read_than_asked_for_of_all_segments_together(tmp_path):
+    (tmp_path / "a.000002.jsonl").write_bytes(b'{"n":1}\n' * 2)
+    lines = lines_of(tmp_path, b'{"n":2}\n' * 2, max_bytes=24)
+    assert list(lines) == [{"n": 1}, {"n": 1}, {"n": 2}]
+    assert (lines.is_read_in_part, lines.n_dropped) == (True, 2)
+
+
+def test_what_is_put_away_while_it_is_read_is_read_once(tmp_path):
+    path = tmp_path / "a.jsonl"
+    (tmp_path / "a.000000.jsonl").write_bytes(b'{"n":1}\n')
+    path.write_bytes(b'{"n":2}\n')
+    reading = iter(JsonLines(path))
+    found = [next(reading)]  # the folder was listed, and the newest one opened
+    path.rename(tmp_path / "a.000001.jsonl")
+    path.write_bytes(b'{"n":3}\n')
+    assert [*found, *reading] == [{"n": 1}, {"n": 2}]
+
+
+def test_a_segment_that_was_just_put_away_is_the_last_one(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"n":1}\n')
+    (tmp_path / "a.000000.jsonl").hardlink_to(path)  # as if it was renamed after it was opened
+    (tmp_path / "a.000001.jsonl").write_bytes(b'{"n":2}\n')
+    assert list(JsonLines(path)) == [{"n": 1}]
+
+
+def test_a_file_whose_newest_segment_is_not_begun_is_read(tmp_path):
+    (tmp_path / "a.000000.jsonl").write_bytes(b'{"n":1}\n')
+    assert list(JsonLines(tmp_path / "a.jsonl")) == [{"n": 1}]

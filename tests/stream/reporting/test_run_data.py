@@ -132,3 +132,40 @@ def test_alerts_that_are_gone_are_missed(run):
     summary["alerts"] = {"ctr_drop": {"state": "inactive", "times_fired": 2}}
     (run / "summary.json").write_text(json.dumps(summary))
     assert "alerts.jsonl is missing or empty" in read_run(run).notes[0]
+
+
+def cut(run, name, first_number):
+    """Put the first lines of a file away as two segments, the first of them with this number."""
+    lines = (run / name).read_text().splitlines(keepends=True)
+    stem = name.removesuffix(".jsonl")
+    (run / f"{stem}.{first_number:06d}.jsonl").write_text("".join(lines[:1]))
+    (run / f"{stem}.{first_number + 1:06d}.jsonl").write_text("".join(lines[1:2]))
+    (run / name).write_text("".join(lines[2:]))
+
+
+def test_a_run_in_segments_reads_like_a_run_in_whole_files(run):
+    whole = read_run(run)
+    for name in ("metrics.jsonl", "alerts.jsonl", "dead_letters.jsonl"):
+        cut(run, name, 0)
+    parted = read_run(run)
+    assert parted.notes == ()
+    assert parted.metrics.ts_ms_R.tolist() == whole.metrics.ts_ms_R.tolist()
+    assert (parted.alerts, parted.reasons) == (whole.alerts, whole.reasons)
+
+
+def test_records_that_were_dropped_are_told(run):
+    cut(run, "metrics.jsonl", 12)
+    (run / "alerts.jsonl").write_text("")
+    (run / "alerts.000000.jsonl").touch()
+    first_seq = json.loads((run / "metrics.000012.jsonl").read_text().splitlines()[0])["seq"]
+    gone, by = "its oldest records are gone", "(outputs.files.max_bytes)"
+    assert read_run(run).notes[-2:] == (
+        f"metrics.jsonl: {gone}, 12 full files {by}; it begins with batch {first_seq:,}.",
+        f"alerts.jsonl: {gone}, 1 full file {by}; nothing is left.",
+    )
+
+
+def test_a_run_that_was_killed_between_two_segments_is_a_run(run):
+    (run / "summary.json").unlink()
+    (run / "metrics.jsonl").rename(run / "metrics.000000.jsonl")
+    assert len(read_run(run).metrics) == 24

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from stream.errors import SinkError
+from stream.reporting.json_lines import JsonLines
 from stream.sinks.jsonl import JsonlSink
+from stream.sinks.segments import FilesConfig
 from tests.conformance.sink_contract import SinkContract, record
 from tests.fakes_sinks import LateSink, ListSink
 
@@ -26,6 +28,17 @@ class TestJsonlSink(SinkContract):
     def crash(self, sink):
         if sink._file is not None:
             sink._file.close()
+
+
+class TestSegmentedSink(TestJsonlSink):
+    """Some two records a segment; all are kept."""
+
+    def make(self, place):
+        files = FilesConfig.model_construct(segment_bytes=200, max_bytes=None)
+        return JsonlSink(place / "metrics.jsonl", files=files)
+
+    def read(self, place):
+        return list(JsonLines(place / "metrics.jsonl"))
 
 
 class TestListSink(SinkContract):
@@ -92,7 +105,12 @@ def test_the_state_is_as_of_the_last_flush(path):
     sink.flush()
     n_bytes = path.stat().st_size
     sink.write(record(1))
-    assert sink.state_dict() == {"schema_version": 1, "bytes": n_bytes, "records": 1}
+    assert sink.state_dict() == {
+        "schema_version": 2,
+        "segment": 0,
+        "bytes": n_bytes,
+        "records": 1,
+    }
     sink.close()
 
 
@@ -115,7 +133,7 @@ def test_a_long_run_without_flush_does_not_gather_in_memory(path):
     for seq in range(20_000):
         sink.write(record(seq))
     assert path.stat().st_size >= 1 << 20
-    assert sink.state_dict() == {"schema_version": 1, "bytes": 0, "records": 0}
+    assert (sink.state_dict()["bytes"], sink.state_dict()["records"]) == (0, 0)
     sink.close()
     assert [line["seq"] for line in read_lines(path)] == list(range(20_000))
 
@@ -126,6 +144,14 @@ def test_a_shorter_file_than_recorded_is_refused_and_kept(path):
     with pytest.raises(SinkError, match=r"has 3 bytes, the checkpoint knows 30: .* put it back"):
         JsonlSink(path).load_state_dict({"schema_version": 1, "bytes": 30, "records": 2})
     assert path.read_text() == "{}\n"
+
+
+def test_another_file_under_the_same_name_is_refused_and_kept(path):
+    path.parent.mkdir()
+    path.write_text('{"seq":0,"name":"mine"}\n')
+    with pytest.raises(SinkError, match=r"no line that ends at byte 9, .* it was replaced"):
+        JsonlSink(path).load_state_dict({"schema_version": 1, "bytes": 9, "records": 1})
+    assert path.read_text() == '{"seq":0,"name":"mine"}\n'
 
 
 def test_a_missing_file_is_refused_on_a_resume(path):
@@ -196,3 +222,14 @@ def test_an_encoder_of_ones_own_makes_the_lines(path):
     sink.write({"name": "ctr"})
     sink.close()
     assert path.read_bytes() == b"recall@20\nctr\n"
+
+
+def test_a_state_from_before_there_were_segments_is_gone_on_from(path):
+    path.parent.mkdir()
+    path.write_text("{}\nmore")
+    sink = JsonlSink(path, files=FilesConfig())
+    sink.load_state_dict({"schema_version": 1, "bytes": 3, "records": 1})
+    sink.write({"seq": 1})
+    sink.close()
+    assert path.read_text() == '{}\n{"seq":1}\n'
+    assert sink.state_dict() == {"schema_version": 2, "segment": 0, "bytes": 13, "records": 2}

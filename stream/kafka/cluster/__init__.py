@@ -1,0 +1,1 @@
+"""Getting to a cluster: how it is reached, and why not."""

@@ -1,0 +1,1 @@
+"""Messages onto topics, each once, in order."""
