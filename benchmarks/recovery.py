@@ -1,10 +1,10 @@
 """How long learning stands still while a checkpoint is taken, and how long a resume takes.
 
 A stream over 100,000 items, all of them in the model's table, with some new ones in each batch,
-goes through the loop with the default transformer and shadows. The stall is the time of a batch
-after which a checkpoint was due, less the median of the batches around it; each checkpoint is on
-disk before the next batch begins, as it is where they are a minute apart. The resume is timed from
-an opened folder to the first batch that is judged, after the imports.
+goes through the loop with the default transformer and shadows. The stall is how long the loop's
+thread is held up by a checkpoint: from when it is due until the outputs are on disk and the state
+is copied. Each is on disk before the next batch begins, as it is where they are a minute apart.
+The resume is timed from an opened folder to the first batch that is judged, after the imports.
 
     python -m benchmarks.recovery [--items 100000] [--checkpoints 12]
 """
@@ -20,13 +20,14 @@ import msgspec
 import numpy as np
 
 from stream.build import build_pipeline, config_hash
-from stream.checkpoint import Checkpoints
+from stream.checkpoint import CheckpointConfig, Checkpoints
+from stream.checkpoint_files import Kind
 from stream.config import FreshrankConfig
 from stream.pipeline import Pipeline
 from stream.run_folder import load_newest, resolved
 from stream.settings import read_settings
 from stream.sources.file import FileSource
-from stream.values import Batch
+from stream.values import Batch, Position, State
 
 BATCH_EVENTS = 256
 CHECKPOINT_BATCHES = 8
@@ -77,34 +78,42 @@ def write_events(path: Path, n_items: int, n_clicks: int) -> Path:
     return path
 
 
-def stalls(config: FreshrankConfig, events: Path, out: Path) -> list[float]:
-    """What each checkpoint that was taken among the clicks cost the loop, in ms."""
-    began_s = [time.perf_counter()]
-    ended_s: list[float] = []
-    is_click: list[bool] = []
-    anchors: list[str | None] = []
+class TimedCheckpoints(Checkpoints):
+    """Notes how long each one holds up who asks for it."""
 
-    def on_batch(batch: Batch | None, pipeline: Pipeline) -> None:
+    def __init__(self, config: CheckpointConfig, run_hash: str) -> None:
+        super().__init__(config, run_hash)
+        self._due_s = 0.0
+        self.held_up_s: list[float] = []
+
+    def due(self, events: int) -> Kind | None:
+        kind = super().due(events)
+        self._due_s = time.perf_counter()
+        return kind
+
+    def save(self, state: State, position: Position, seq: int, events: int, kind: Kind) -> None:
+        super().save(state, position, seq, events, kind)
+        self.held_up_s.append(time.perf_counter() - self._due_s)
+
+
+def stalls(config: FreshrankConfig, events: Path, out: Path) -> list[float]:
+    """How long each checkpoint that was taken among the clicks held up the loop, in ms."""
+    n_before = 0  # checkpoints among the items, while the tables still grow
+
+    def on_batch(batch: Batch | None, pipeline: Pipeline) -> None:  # noqa: ARG001
+        nonlocal n_before
         assert batch is not None, "files have no pauses"
-        ended_s.append(time.perf_counter())
-        is_click.append(len(batch.clicks) > 0)
-        anchors.append(pipeline.parts.anchors.newest)
+        if not len(batch.clicks):
+            n_before = len(checkpoints.held_up_s)
         checkpoints.wait()
-        began_s.append(time.perf_counter())
 
     folder = config.checkpoint.model_copy(update={"dir": out / "checkpoints"})
     source = FileSource(config.source, [str(events)], config.batch)
-    with Checkpoints(folder, config_hash(config)) as checkpoints:
+    with TimedCheckpoints(folder, config_hash(config)) as checkpoints:
         pipeline = build_pipeline(config, source, out, checkpoints, on_batch)
         with closing(pipeline):
             pipeline.run()
-    took_ms = (np.array(ended_s) - began_s[:-1]) * 1000
-    is_taken = [b != a for a, b in zip([None, *anchors], anchors, strict=False)]
-    found = []
-    for i in np.flatnonzero(np.array(is_taken) & np.array(is_click)).tolist():
-        around = [j for j in range(max(i - 6, 0), min(i + 7, len(took_ms))) if not is_taken[j]]
-        found.append(float(took_ms[i] - np.median(took_ms[around])))
-    return found
+    return [1000 * held_up_s for held_up_s in checkpoints.held_up_s[n_before:]]
 
 
 def resume_s(config: FreshrankConfig, events: Path, out: Path) -> float:
