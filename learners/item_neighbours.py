@@ -12,13 +12,15 @@ References
    algorithms. WWW 2001.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt
 
 from learners.candidate_scores import contexts_at_once, seen_rows, summed_votes
 from learners.neighbour_table import NeighbourTable
+from learners.ranked import Ranked, end_to_end, ranked
 from learners.recent_clicks import recent_clicks
-from learners.top_items import top_items_of_candidates
 from stream.values import Changes, Float64s, Int32s, Int64s, Outcomes, Predictions, Queries, State
 
 # What follows a click is a better neighbour of it than what came before.
@@ -67,15 +69,19 @@ class ItemNeighbours:
         self._table = NeighbourTable(config.neighbours)
 
     def predict(self, queries: Queries) -> Predictions:
-        n_contexts = len(queries.contexts.length_C)
-        top_items_CK = np.full((n_contexts, queries.k), -1, np.int32)
-        n_at_once = contexts_at_once(queries.n_items)
-        for start in range(0, n_contexts, n_at_once):
-            context_P = np.arange(start, min(start + n_at_once, n_contexts))
-            top_items_CK[context_P] = self._top_items(queries, context_P)
-        return Predictions(top_items_CK[queries.context_of_B])
+        return Predictions(self.rank(queries, queries.k).row_BN)
 
-    def _top_items(self, queries: Queries, context_P: Int64s) -> Int32s:
+    def rank(self, queries: Queries, n: int) -> Ranked:
+        """The best n rows for each query, and what they collected."""
+        n_contexts = len(queries.contexts.length_C)
+        n_at_once = contexts_at_once(queries.n_items)
+        parts = [
+            self._ranked(queries, np.arange(start, min(start + n_at_once, n_contexts)), n)
+            for start in range(0, n_contexts, n_at_once)
+        ]
+        return end_to_end(parts, n).taken(queries.context_of_B)
+
+    def _ranked(self, queries: Queries, context_P: Int64s, n: int) -> Ranked:
         length_P = np.full(len(context_P), self._config.context_items)
         recent = recent_clicks(queries.contexts, context_P, length_P)
         is_known_H = recent.row_H < len(self._n_clicks_V)
@@ -90,14 +96,8 @@ class ItemNeighbours:
             queries.n_items,
             seen_rows(queries.contexts.seen, context_P),
         )
-        return top_items_of_candidates(
-            candidates.context_U,
-            candidates.row_U,
-            candidates.score_U * self._rarity(candidates.row_U),
-            len(context_P),
-            queries.tie_hash_V,
-            queries.k,
-        )
+        weighted = replace(candidates, score_U=candidates.score_U * self._rarity(candidates.row_U))
+        return ranked(weighted, len(context_P), queries.tie_hash_V, n)
 
     def _rarity(self, row_N: Int32s) -> Float64s:
         # At least one click: a row whose lessons are yet to come may be asked for.

@@ -22,38 +22,66 @@ class Adjustable(Protocol):
     def restore(self, state: State, is_same_V: Bools) -> None: ...
 
 
+@runtime_checkable
+class Ensemble(Protocol):
+    """A learner made up of others, each of which also answers for itself."""
+
+    @property
+    def parts(self) -> tuple[str, ...]: ...
+
+    def predict_all(self, queries: Queries) -> tuple[Predictions, dict[str, Predictions]]: ...
+
+
 class Panel:
     """Learners by name, the champion first.
+
+    A shadow that is a part of the champion is asked and taught through it, and stands still while
+    the champion is frozen.
 
     Parameters
     ----------
     champion : tuple of str and Learner
         The learner whose predictions are served, and its name.
-    shadows : mapping of str to Learner
-        Learners that predict beside it, to be compared.
+    shadows : mapping of str to Learner or None
+        Learners that predict beside it, to be compared; None for a part of the champion.
 
     Raises
     ------
     ValueError
-        If a shadow has the champion's name.
+        If a shadow has the champion's name, or is to be a part of it that it has not.
     """
 
-    def __init__(self, champion: tuple[str, Learner], shadows: Mapping[str, Learner]) -> None:
+    def __init__(
+        self, champion: tuple[str, Learner], shadows: Mapping[str, Learner | None]
+    ) -> None:
         name, learner = champion
         if name in shadows:
             raise ValueError(f"champion and a shadow are both named {name!r}; names are distinct")
-        self._learners = {name: learner, **shadows}
+        parts = learner.parts if isinstance(learner, Ensemble) else ()
+        for shadow, own in shadows.items():
+            if own is None and shadow not in parts:
+                raise ValueError(f"{shadow!r} is no part of the champion {name!r}")
+        self._names = (name, *shadows)
+        self._learners = {name: learner}
+        self._learners |= {shadow: own for shadow, own in shadows.items() if own is not None}
         self._champion = name
         self._is_frozen = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """The learners' names, the champion's first."""
-        return tuple(self._learners)
+        return self._names
 
     def predict(self, queries: Queries) -> dict[str, Predictions]:
         """Everyone's predictions, by name, the champion's first."""
-        return {name: learner.predict(queries) for name, learner in self._learners.items()}
+        found: dict[str, Predictions] = {}
+        for name, learner in self._learners.items():
+            if isinstance(learner, Ensemble):
+                found[name], parts = learner.predict_all(queries)
+                found |= {part: parts[part] for part in parts if part in self._names}
+            else:
+                found[name] = learner.predict(queries)
+        return {name: found[name] for name in self._names}
 
     def learn(self, outcomes: Outcomes) -> None:
         """Teach everyone; a frozen champion is left out."""

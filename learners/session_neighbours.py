@@ -15,15 +15,15 @@ References
    User-Adapted Interaction 28, 2018.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from learners.candidate_scores import contexts_at_once, seen_rows, summed_votes
+from learners.ranked import Ranked, end_to_end, ranked
 from learners.recent_clicks import RecentClicks, recent_clicks
 from learners.session_table import SessionTable
-from learners.top_items import top_items_of_candidates
 from stream.values import (
     Bools,
     Changes,
@@ -84,18 +84,27 @@ class SessionNeighbours:
         self._table = SessionTable(config.max_sessions, config.session_items)
 
     def predict(self, queries: Queries) -> Predictions:
+        return Predictions(self.rank(queries, queries.k).row_BN)
+
+    def rank(self, queries: Queries, n: int) -> Ranked:
+        """The best n rows for each query, and what they collected."""
         # Queries of one user differ in time only: those that share a context share the work.
         pair_B = (queries.context_of_B.astype(np.int64) << 32) | queries.session_length_B
         pair_P, pair_of_B = np.unique(pair_B, return_inverse=True)
         context_P, length_P = pair_P >> 32, pair_P & 0xFFFF_FFFF
-        top_items_PK = np.full((len(context_P), queries.k), -1, np.int32)
         n_at_once = contexts_at_once(queries.n_items)
-        for start in range(0, len(context_P), n_at_once):
-            part = slice(start, start + n_at_once)
-            top_items_PK[part] = self._top_items(queries, context_P[part], length_P[part])
-        return Predictions(top_items_PK[pair_of_B])
+        parts = [
+            self._ranked(
+                queries,
+                context_P[start : start + n_at_once],
+                length_P[start : start + n_at_once],
+                n,
+            )
+            for start in range(0, len(context_P), n_at_once)
+        ]
+        return end_to_end(parts, n).taken(pair_of_B)
 
-    def _top_items(self, queries: Queries, context_P: Int64s, length_P: Int64s) -> Int32s:
+    def _ranked(self, queries: Queries, context_P: Int64s, length_P: Int64s, n: int) -> Ranked:
         length_P = np.minimum(length_P, _QUERY_ITEMS)
         current = _distinct(recent_clicks(queries.contexts, context_P, length_P))
         nearest = self._nearest(self._similar_sessions(current))
@@ -112,14 +121,8 @@ class SessionNeighbours:
             queries.n_items,
             seen_rows(queries.contexts.seen, context_P),
         )
-        return top_items_of_candidates(
-            candidates.context_U,
-            candidates.row_U,
-            candidates.score_U * self._rarity(candidates.row_U),
-            len(context_P),
-            queries.tie_hash_V,
-            queries.k,
-        )
+        weighted = replace(candidates, score_U=candidates.score_U * self._rarity(candidates.row_U))
+        return ranked(weighted, len(context_P), queries.tie_hash_V, n)
 
     def _similar_sessions(self, current: RecentClicks) -> "_Pairs":
         """Of all sessions that share an item with a current one, the most recent."""

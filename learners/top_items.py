@@ -47,13 +47,29 @@ def top_items_of_scores(scores_BV: _Floats, tie_hash_V: UInt32s, k: int) -> Int3
     row_V = np.arange(n_items, dtype=np.int32)
     row_BV = np.broadcast_to(row_V, (n_queries, n_items))
     order_BV = np.broadcast_to(_tie_order(row_V, tie_hash_V), (n_queries, n_items))
-    return _top_columns(scores_BV, order_BV, row_BV, k)
+    return _top_columns(scores_BV, order_BV, row_BV, k)[0]
 
 
 def top_items_of_candidates(
     query_N: Int64s, row_N: Int32s, score_N: Float64s, n_queries: int, tie_hash_V: UInt32s, k: int
 ) -> Int32s:
-    """Best k rows for each query, from scores of a few candidates each.
+    """The rows that `top_candidates` gives, alone.
+
+    Examples
+    --------
+    >>> query_N, row_N = np.array([1, 0, 1]), np.array([4, 2, 0], np.int32)
+    >>> tie_hash_V = np.array([9, 9, 9, 9, 9], np.uint32)
+    >>> top_items_of_candidates(query_N, row_N, np.array([0.2, 0.1, 0.2]), 2, tie_hash_V, k=2)
+    array([[ 2, -1],
+           [ 0,  4]], dtype=int32)
+    """
+    return top_candidates(query_N, row_N, score_N, n_queries, tie_hash_V, k)[0]
+
+
+def top_candidates(
+    query_N: Int64s, row_N: Int32s, score_N: Float64s, n_queries: int, tie_hash_V: UInt32s, k: int
+) -> tuple[Int32s, Float64s]:
+    """Best k rows for each query and their scores, from scores of a few candidates each.
 
     Parameters
     ----------
@@ -74,14 +90,8 @@ def top_items_of_candidates(
     -------
     int32 array, shape (n_queries, k)
         Rows, best first; -1 where a query has fewer than k candidates.
-
-    Examples
-    --------
-    >>> query_N, row_N = np.array([1, 0, 1]), np.array([4, 2, 0], np.int32)
-    >>> tie_hash_V = np.array([9, 9, 9, 9, 9], np.uint32)
-    >>> top_items_of_candidates(query_N, row_N, np.array([0.2, 0.1, 0.2]), 2, tie_hash_V, k=2)
-    array([[ 2, -1],
-           [ 0,  4]], dtype=int32)
+    float64 array, shape (n_queries, k)
+        Their scores; -inf where there is no row.
     """
     if np.any(query_N[1:] < query_N[:-1]):
         order_N = np.argsort(query_N, kind="stable")
@@ -104,10 +114,13 @@ def _tie_order(row_N: Int32s, tie_hash_V: UInt32s) -> NDArray[np.uint64]:
     return (hash_N << np.uint64(_ROW_BITS)) | row_N.astype(np.uint64)
 
 
-def _top_columns(score_BW: _Floats, order_BW: NDArray[np.uint64], row_BW: Int32s, k: int) -> Int32s:
-    """Rows of the best k columns: score descending, then order ascending."""
+def _top_columns(
+    score_BW: _Floats, order_BW: NDArray[np.uint64], row_BW: Int32s, k: int
+) -> tuple[Int32s, Float64s]:
+    """Rows and scores of the best k columns: score descending, then order ascending."""
     n_queries, n_columns = score_BW.shape
     top_items_BK = np.full((n_queries, k), -1, np.int32)
+    top_score_BK = np.full((n_queries, k), -np.inf)
     if n_columns > k:
         cut_B = np.partition(score_BW, n_columns - k, axis=1)[:, n_columns - k]
         is_kept_BW = np.greater_equal(score_BW, cut_B[:, None]) & (score_BW > -np.inf)
@@ -121,7 +134,8 @@ def _top_columns(score_BW: _Floats, order_BW: NDArray[np.uint64], row_BW: Int32s
     query_N, column_N = query_N[best_N], column_N[best_N]
     place_N = np.arange(len(query_N)) - np.searchsorted(query_N, query_N)
     top_items_BK[query_N, place_N] = row_BW[query_N, column_N]
-    return top_items_BK
+    top_score_BK[query_N, place_N] = score_BW[query_N, column_N]
+    return top_items_BK, top_score_BK
 
 
 def _without_surplus_ties(

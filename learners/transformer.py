@@ -6,6 +6,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -37,6 +38,7 @@ from stream.values import (
     Contexts,
     Float64s,
     Int32s,
+    Int64s,
     Lessons,
     Outcomes,
     Predictions,
@@ -124,14 +126,23 @@ class TransformerLearner:
         self.adjust(1.0, 1.0)
 
     def predict(self, queries: Queries) -> Predictions:
+        scored = self.score(queries)
+        top_items_BK = scored.top_items(queries.k)[queries.context_of_B]
+        return Predictions(top_items_BK, scored.click_probability_S)
+
+    def score(self, queries: Queries) -> "Scored":
+        """What every item gets for each context, and how likely the lists shown are clicked."""
         shown, n_ranked = queries.shown, len(queries.contexts.length_C)
         contexts = queries.contexts if shown is None else _both(queries.contexts, shown.contexts)
         with torch.inference_mode(), self._autocast():
             state_CD = self._last_states(self._served.scorer, contexts)
-            top_items_BK = self._top_items(state_CD[:n_ranked], queries)
+            score_CV = self._served.scorer.scores(state_CD[:n_ranked])[:, : queries.n_items].float()
+            _exclude(score_CV, queries.contexts)
+            tie_hash_V = self._tensor(queries.tie_hash_V[: queries.n_items])
             if shown is None:
-                return Predictions(top_items_BK)
-            return Predictions(top_items_BK, self._click_probability(state_CD[n_ranked:], shown))
+                return Scored(score_CV, tie_hash_V, None)
+            probability_S = self._click_probability(state_CD[n_ranked:], shown)
+            return Scored(score_CV, tie_hash_V, probability_S)
 
     def learn(self, outcomes: Outcomes) -> None:
         if len(outcomes.lessons):
@@ -217,15 +228,6 @@ class TransformerLearner:
         self._n_learned = state["n_learned"]
         self.adjust(state["replay_factor"], state["learning_rate_factor"])
 
-    def _top_items(self, state_CD: Tensor, queries: Queries) -> Int32s:
-        if not len(queries) or not self._served.scorer.items.n_items:
-            return np.full((len(queries), queries.k), -1, np.int32)
-        score_CV = self._served.scorer.scores(state_CD)[:, : queries.n_items].float()
-        _exclude(score_CV, queries.contexts)
-        top_CK = top_items_of_tensor(score_CV, self._tensor(queries.tie_hash_V), queries.k)
-        top_items_CK = top_CK.cpu().numpy()  # the only device sync, but for lists
-        return top_items_CK.astype(np.int32)[queries.context_of_B]
-
     def _click_probability(self, state_CD: Tensor, shown: Shown) -> Float64s:
         features_SF = click_features(self._served.scorer, state_CD, shown)
         return self._clicks.probabilities(features_SF, shown.item_S, shown.position_S)
@@ -293,6 +295,40 @@ class TransformerLearner:
         return torch.autocast(
             self._device.type, dtype=torch.bfloat16, enabled=self._device.type == "cuda"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The score of each item for each context, -inf where it must not be ranked."""
+
+    score_CV: Tensor
+    tie_hash_V: Tensor
+    click_probability_S: Float64s | None
+
+    def top_items(self, k: int) -> Int32s:
+        """The best k rows for each context, best first; -1 where fewer can be ranked."""
+        if not self.score_CV.numel():
+            return np.full((len(self.score_CV), k), -1, np.int32)
+        with torch.inference_mode():
+            top_CK = top_items_of_tensor(self.score_CV, self.tie_hash_V, k)
+        top_items_CK: Int32s = top_CK.cpu().numpy()  # the only device sync, but for lists
+        return top_items_CK
+
+    def of(self, context_U: Int64s, row_U: Int64s) -> Float64s:
+        """The scores of some items, each for its context."""
+        with torch.inference_mode():
+            device = self.score_CV.device
+            places = torch.from_numpy(context_U).to(device), torch.from_numpy(row_U).to(device)
+            score_U: Float64s = self.score_CV[places].double().cpu().numpy()
+        return score_U
+
+    def total(self) -> Float64s:
+        """Log of the sum of the exponentials of each context's scores."""
+        if not self.score_CV.numel():
+            return np.zeros(len(self.score_CV))
+        with torch.inference_mode():
+            total_C: Float64s = torch.logsumexp(self.score_CV, dim=1).double().cpu().numpy()
+        return total_C
 
 
 def _device(wanted: str) -> torch.device:

@@ -9,9 +9,10 @@ import torch
 
 from evaluators.alerts import Alerts
 from evaluators.prequential import PrequentialEvaluator
+from learners.blend import Blend, Neighbours
 from learners.counting import CountingLearner
 from learners.item_neighbours import ItemNeighbours
-from learners.panel import Panel
+from learners.panel import Ensemble, Panel
 from learners.popularity import Popularity
 from learners.session_neighbours import SessionNeighbours
 from learners.transformer import TransformerLearner
@@ -114,8 +115,12 @@ def _outputs(config: FreshrankConfig, out: Path, topics: Mapping[str, Sink] | No
 
 def build_panel(config: FreshrankConfig) -> Panel:
     """The champion and its shadows, untrained."""
-    shadows: dict[str, Learner] = {name: build_learner(config, name) for name in config.shadows}
-    return Panel((config.champion, build_learner(config, config.champion)), shadows)
+    champion = build_learner(config, config.champion)
+    parts = champion.parts if isinstance(champion, Ensemble) else ()
+    shadows: dict[str, Learner | None] = {
+        name: None if name in parts else build_learner(config, name) for name in config.shadows
+    }
+    return Panel((config.champion, champion), shadows)
 
 
 def build_learner(config: FreshrankConfig, name: LearnerName) -> Learner:
@@ -125,9 +130,18 @@ def build_learner(config: FreshrankConfig, name: LearnerName) -> Learner:
         "popularity": lambda: Popularity(config.popularity),
         "item_knn": lambda: ItemNeighbours(config.item_knn),
         "session_knn": lambda: SessionNeighbours(config.session_knn),
+        "blend": lambda: _blend(config),
         "counting": CountingLearner,
     }
     return builders[name]()
+
+
+def _blend(config: FreshrankConfig) -> Blend:
+    neighbours: dict[str, Neighbours] = {
+        "session_knn": SessionNeighbours(config.session_knn),
+        "item_knn": ItemNeighbours(config.item_knn),
+    }
+    return Blend(config.blend, ("transformer", TransformerLearner(config.learner)), neighbours)
 
 
 def fixed_settings(config: FreshrankConfig) -> dict[str, object]:

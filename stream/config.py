@@ -11,6 +11,7 @@ from evaluators.alert_rules import AlertsConfig, check_rules
 from evaluators.prequential import EvaluatorConfig
 from evaluators.ranking import RankingConfig
 from evaluators.vocabulary import MODEL_METRICS
+from learners.blend import BlendConfig
 from learners.item_neighbours import ItemNeighboursConfig
 from learners.popularity import PopularityConfig
 from learners.session_neighbours import SessionNeighboursConfig
@@ -25,7 +26,9 @@ from stream.sinks.segments import FilesConfig
 from stream.sources.batching import BatchConfig
 from stream.sources.file import FileSourceConfig
 
-LearnerName = Literal["transformer", "popularity", "item_knn", "session_knn", "counting"]
+LearnerName = Literal["blend", "transformer", "popularity", "item_knn", "session_knn", "counting"]
+# They also say how likely a click on an item of a list is.
+_WITH_WEIGHTS = ("blend", "transformer")
 
 
 class SourceConfig(FileSourceConfig):
@@ -61,6 +64,7 @@ class FreshrankConfig(BaseModel):
     """Whose ranking is the product's."""
     shadows: tuple[LearnerName, ...] = ("popularity", "item_knn", "session_knn")
     """Learners that are judged beside the champion on the same queries."""
+    blend: BlendConfig = BlendConfig()
     learner: TransformerConfig = TransformerConfig()
     popularity: PopularityConfig = PopularityConfig()
     item_knn: ItemNeighboursConfig = ItemNeighboursConfig()
@@ -101,14 +105,15 @@ class FreshrankConfig(BaseModel):
     def _rules_can_be_followed(self) -> "FreshrankConfig":
         check_rules(self.alerts, self.ranking.ks)
         for rule in self.alerts.rules:
-            if rule.react in ("boost", "rollback") and self.champion != "transformer":
+            if rule.react in ("boost", "rollback") and self.champion not in _WITH_WEIGHTS:
                 raise ValueError(
                     f"alerts.rules: {rule.name}: react {rule.react} needs a champion with weights, "
-                    f"got {self.champion}; set champion: transformer, or react: none or freeze"
+                    f"got {self.champion}; set champion: blend or transformer, or react: none or "
+                    "freeze"
                 )
-            if rule.metric in MODEL_METRICS and self.champion != "transformer":
+            if rule.metric in MODEL_METRICS and self.champion not in _WITH_WEIGHTS:
                 raise ValueError(
                     f"alerts.rules: {rule.name}: {rule.metric} judges click probabilities, and "
-                    f"{self.champion} gives none; set champion: transformer, or watch ctr"
+                    f"{self.champion} gives none; set champion: blend or transformer, or watch ctr"
                 )
         return self

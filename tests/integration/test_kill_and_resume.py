@@ -26,6 +26,8 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with events.open("ab") as file:
         file.write(b'{"user": "u1", "item": "", "ts": 5}\nnot JSON\n')
     settings = SMALL | {
+        "champion": "blend",
+        "shadows": ["transformer", "popularity", "session_knn", "item_knn"],
         "checkpoint": {"anchor_events": 1_000, "every": "20ms"},
         "joiner": {"labels": "eager", "max_pending": 4},
         "alerts": RESTLESS,

@@ -43,6 +43,34 @@ def test_two_learners_of_one_name_are_refused() -> None:
         Panel(("counting", CountingLearner()), {"counting": CountingLearner()})
 
 
+class Duet(CountingLearner):
+    """A learner of two parts that answer for themselves."""
+
+    parts = ("left", "right")
+
+    def predict_all(self, queries: Queries) -> tuple[Predictions, dict[str, Predictions]]:
+        own = self.predict(queries)
+        return own, {
+            name: Predictions(np.full_like(own.top_items_BK, place))
+            for place, name in enumerate(self.parts)
+        }
+
+
+def test_a_part_of_the_champion_is_a_shadow_that_is_not_asked_and_not_taught_by_itself() -> None:
+    panel = Panel(("duet", Duet()), {"counting": CountingLearner(), "right": None})
+    assert panel.names == ("duet", "counting", "right")
+    predictions = panel.predict(make_queries([[]], n_items=2, k=2))
+    assert tuple(predictions) == panel.names
+    assert predictions["right"].top_items_BK.tolist() == [[1, 1]]
+    panel.learn(make_outcomes(make_lessons([[]], [1])))
+    assert set(panel.state_dict()["learners"]) == {"duet", "counting"}
+
+
+def test_a_shadow_that_is_no_part_of_the_champion_is_refused() -> None:
+    with pytest.raises(ValueError, match="'middle' is no part of the champion 'duet'"):
+        Panel(("duet", Duet()), {"middle": None})
+
+
 @pytest.mark.parametrize("shadows", [["counting"], ["counting", "abacus", "other"]])
 def test_a_state_of_other_learners_is_refused_by_name(shadows: list[str]) -> None:
     panel = Panel(

@@ -1,0 +1,228 @@
+"""The transformer and neighbour methods blended: what they rank best, ordered by a learned eye.
+
+# B queries of a batch, P distinct ones among them, U candidates, K list length
+
+Each part names its best items; a small network orders their union by what every part says of an
+item and how sure it is, and learns from each click that was predicted. A part counts for a query
+what its record on such queries earns it: with a long history or much support by neighbours
+another one may be right than at a session's first click. It is stacking [1]_, kept while the
+stream runs: each lesson is a prediction that was made before its answer was known.
+
+References
+----------
+.. [1] Wolpert. Stacked generalization. Neural Networks 5, 1992.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveInt
+from torch import Tensor
+
+from learners.blend_features import Union, features, n_features, union
+from learners.ranked import Ranked
+from learners.reranker import Reranker, RerankerConfig
+from learners.top_items import top_items_of_candidates
+from learners.transformer import TransformerLearner
+from stream.protocols import Learner
+from stream.values import (
+    Bools,
+    Changes,
+    Contexts,
+    Float64s,
+    Int64s,
+    Outcomes,
+    Predictions,
+    Queries,
+    State,
+)
+
+
+class BlendConfig(BaseModel):
+    """How the parts are blended."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    candidates: PositiveInt = 200
+    """Best items of each part that are looked at."""
+    reranker: RerankerConfig = RerankerConfig()
+
+
+class Neighbours(Learner, Protocol):
+    """A learner that ranks by votes."""
+
+    def rank(self, queries: Queries, n: int) -> Ranked: ...
+
+
+class Blend:
+    """A transformer and neighbour methods that answer as one, and each for itself.
+
+    Click probabilities are the transformer's. `adjust` and `restore` concern the transformer.
+
+    Parameters
+    ----------
+    config : BlendConfig
+        How many candidates, and how they are weighed.
+    transformer : tuple of str and TransformerLearner
+        The part that scores every item, and its name.
+    neighbours : mapping of str to Neighbours
+        The other parts.
+    """
+
+    def __init__(
+        self,
+        config: BlendConfig,
+        transformer: tuple[str, TransformerLearner],
+        neighbours: Mapping[str, Neighbours],
+    ) -> None:
+        self._n_candidates = config.candidates
+        self._transformer_name, self._transformer = transformer
+        self._neighbours = dict(neighbours)
+        self._reranker = Reranker(n_features(len(neighbours)), config.reranker)
+        self._asked: _Asked | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts, the transformer's first."""
+        return (self._transformer_name, *self._neighbours)
+
+    def predict(self, queries: Queries) -> Predictions:
+        return self.predict_all(queries)[0]
+
+    def predict_all(self, queries: Queries) -> tuple[Predictions, dict[str, Predictions]]:
+        """What the blend answers, and each part by its name."""
+        asked = self._asked = self._ask(queries)
+        score_U = self._reranker.scores(asked.feature_UF).double().numpy()
+        n_asked = len(asked.scored.row_BN)
+        top_items_PK = top_items_of_candidates(
+            asked.joined.query_U,
+            asked.joined.row_U.astype(np.int32),
+            score_U,
+            n_asked,
+            queries.tie_hash_V,
+            queries.k,
+        )
+        probability_S = asked.click_probability_S
+        lists = {self._transformer_name: asked.scored, **asked.votes}
+        parts = {
+            name: Predictions(ranked.row_BN[:, : queries.k][asked.place_of_B])
+            for name, ranked in lists.items()
+        }
+        first = parts[self._transformer_name]
+        parts[self._transformer_name] = replace(first, click_probability_S=probability_S)
+        return Predictions(top_items_PK[asked.place_of_B], probability_S), parts
+
+    def learn(self, outcomes: Outcomes) -> None:
+        """Teach the network what the parts said before they learn the answers themselves."""
+        if (outcomes.is_sample_B & (outcomes.answer_B >= 0)).any():
+            self._learn_order(outcomes)
+        self._transformer.learn(outcomes)
+        for neighbours in self._neighbours.values():
+            neighbours.learn(outcomes)
+
+    def follow(self, changes: Changes) -> None:
+        self._asked = None
+        self._transformer.follow(changes)
+        for neighbours in self._neighbours.values():
+            neighbours.follow(changes)
+
+    def adjust(self, replay_factor: float, learning_rate_factor: float) -> None:
+        """Multiply the transformer's replay and learning rates as configured; 1 and 1 undo it."""
+        self._transformer.adjust(replay_factor, learning_rate_factor)
+
+    def restore(self, state: State, is_same_V: Bools) -> None:
+        """Take back the transformer's weights of an earlier state of the blend."""
+        self._transformer.restore(state["parts"][self._transformer_name], is_same_V)
+
+    @property
+    def n_skipped_steps(self) -> int:
+        """Steps that never reached the weights because they were not finite."""
+        return self._transformer.n_skipped_steps + self._reranker.n_skipped_steps
+
+    def state_dict(self) -> State:
+        parts: dict[str, Learner] = {self._transformer_name: self._transformer, **self._neighbours}
+        return {
+            "schema_version": 1,
+            "reranker": self._reranker.state_dict(),
+            "parts": {name: part.state_dict() for name, part in parts.items()},
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self._asked = None
+        self._reranker.load_state_dict(state["reranker"])
+        self._transformer.load_state_dict(state["parts"][self._transformer_name])
+        for name, neighbours in self._neighbours.items():
+            neighbours.load_state_dict(state["parts"][name])
+
+    def _ask(self, queries: Queries) -> "_Asked":
+        """Ask every part about the distinct queries of a batch."""
+        pair_B = (queries.context_of_B.astype(np.int64) << 32) | queries.session_length_B
+        _, first_P, place_of_B = np.unique(pair_B, return_index=True, return_inverse=True)
+        distinct = replace(
+            queries,
+            context_of_B=queries.context_of_B[first_P],
+            ts_B=queries.ts_B[first_P],
+            session_B=queries.session_B[first_P],
+            session_length_B=queries.session_length_B[first_P],
+        )
+        context_P = distinct.context_of_B
+        n_listed = max(self._n_candidates, queries.k)
+        scores = self._transformer.score(queries)
+        row_CN = scores.top_items(n_listed)
+        row_PN = row_CN[context_P]
+        votes = {name: part.rank(distinct, n_listed) for name, part in self._neighbours.items()}
+        joined = union([row_PN, *(ranked.row_BN for ranked in votes.values())], queries.n_items)
+        scored_U = scores.of(context_P[joined.query_U].astype(np.int64), joined.row_U)
+        score_PN = np.full(row_PN.shape, -np.inf)
+        score_PN[row_PN >= 0] = scored_U[joined.place_of[0]]
+        n_P = (row_PN >= 0).sum(axis=1)
+        scored = Ranked(row_PN, score_PN, scores.total()[context_P], n_P)
+        contexts = Contexts(
+            queries.contexts.history_CT[context_P], queries.contexts.length_C[context_P]
+        )
+        feature_UF = torch.from_numpy(
+            features(joined, scored_U, scored, list(votes.values()), contexts)
+        )
+        return _Asked(
+            queries, place_of_B, scored, votes, joined, feature_UF, scores.click_probability_S
+        )
+
+    def _learn_order(self, outcomes: Outcomes) -> None:
+        """One lesson for each click that was among the candidates."""
+        asked = self._asked
+        if asked is None or asked.queries is not outcomes.queries:
+            asked = self._ask(outcomes.queries)
+        joined, n_items = asked.joined, max(outcomes.queries.n_items, 1)
+        is_lesson_B = outcomes.is_sample_B & (outcomes.answer_B >= 0)
+        query_Q = asked.place_of_B[is_lesson_B]
+        key_Q = query_Q * n_items + outcomes.answer_B[is_lesson_B]
+        key_U = joined.query_U * n_items + joined.row_U
+        place_Q = np.minimum(np.searchsorted(key_U, key_Q), max(len(key_U) - 1, 0))
+        is_found_Q = key_U[place_Q] == key_Q if len(key_U) else np.zeros(len(key_Q), np.bool_)
+        query_Q, place_Q = query_Q[is_found_Q], place_Q[is_found_Q]
+        starts = np.searchsorted(joined.query_U, np.arange(len(asked.scored.row_BN) + 1))
+        count_Q = np.diff(starts)[query_Q]
+        starts_Q = np.concatenate(([0], np.cumsum(count_Q)))
+        skip_Q = starts[query_Q] - starts_Q[:-1]
+        taken_U = np.arange(starts_Q[-1]) + np.repeat(skip_Q, count_Q)
+        self._reranker.learn(
+            asked.feature_UF[torch.from_numpy(taken_U)],
+            torch.from_numpy(starts_Q),
+            torch.from_numpy(place_Q - skip_Q),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the parts said of the distinct queries of a batch: query b is the `place_of_B[b]`-th."""
+
+    queries: Queries
+    place_of_B: Int64s
+    scored: Ranked
+    votes: Mapping[str, Ranked]
+    joined: Union
+    feature_UF: Tensor
+    click_probability_S: Float64s | None
