@@ -117,7 +117,12 @@ class Daemon:
             self._supervisor.ready()
             if start is None and (start := self._first_position(run)) is not None:
                 run.pipeline.begin(start)
-            LOGGER.info("%s: batch %d is next", self._job.out, run.pipeline.next_seq)
+            LOGGER.info(
+                "%s: batch %d is next, after %s events",
+                self._job.out,
+                run.pipeline.next_seq,
+                f"{run.pipeline.n_events:,}",
+            )
             n_before, began_s = run.pipeline.n_events, time.perf_counter()
             if start is not None and not self._wants_stop:
                 run.pipeline.run(start)
@@ -125,7 +130,11 @@ class Daemon:
             n_events, seconds = run.pipeline.n_events - n_before, time.perf_counter() - began_s
             folder = run.checkpoints.folder
             summary = write_summary(run.pipeline, self._job.out, folder, n_events, seconds)
-        LOGGER.info("stopped in good order after %s events; run again to go on", f"{n_events:,}")
+        LOGGER.info(
+            "stopped in good order: %s events since this start, %s in all; run again to go on",
+            f"{n_events:,}",
+            f"{summary['events']:,}",
+        )
         return summary
 
     def stop(self) -> None:
@@ -314,9 +323,11 @@ class Daemon:
             if any(key.startswith("alerts") for key in changed):
                 run.source.order(_rules(config))
             later = [key for key in changed if not key.startswith(("alerts", "log.level"))]
+            now = [key for key in changed if key not in later]
             LOGGER.info(
-                "%s: read again%s",
+                "%s: read again; %s%s",
                 job.path,
+                f"in force now: {', '.join(now)}" if now else "nothing new is in force",
                 f"; in force after a restart only: {', '.join(later)}" if later else "",
             )
             kept = {"alerts": config.alerts, "log": config.log}

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _MAX_PARTITIONS_TOLD = 16
 _MAX_REASONS_TOLD = 10
+_TRY_EVERY_S = 1.0
 _LEFT_OPEN = "the last events handed over may be on the topic or not"
 
 EXAMPLES = examples(
@@ -119,6 +121,12 @@ def produce(  # noqa: PLR0913
             metavar="",
         ),
     ] = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait", metavar="SECONDS", min=0, help="Wait so long for brokers that are not up yet."
+        ),
+    ] = 30.0,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print errors only.", metavar="")
     ] = False,
@@ -141,6 +149,7 @@ def produce(  # noqa: PLR0913
         connection=_connection(bootstrap, config),
         topic=topic,
         create_partitions=create,
+        wait_s=wait,
         paths=paths,
         reading=_reading(paths, given, is_raw=raw, is_now=now),
         is_raw=raw,
@@ -162,6 +171,7 @@ class _Job:
     connection: "ConnectionConfig"
     topic: str
     create_partitions: int | None
+    wait_s: float
     paths: list[str]
     reading: "FileSourceConfig"
     is_raw: bool
@@ -224,7 +234,7 @@ def _reading(
 
 def _run(terminal: Terminal, job: _Job, *, is_quiet: bool) -> None:
     """Send it all, say what was sent, and end in good order on a signal."""
-    from stream.kafka.outbox import moment_text, open_outbox
+    from stream.kafka.outbox import moment_text
     from stream.kafka.producing import Production
     from stream.sources.file import FileSource, Pace
 
@@ -248,7 +258,8 @@ def _run(terminal: Terminal, job: _Job, *, is_quiet: bool) -> None:
         if production.is_stopped and not is_quiet:
             terminal.warn("stopping: delivering the last events; Ctrl-C again to abort at once")
 
-    with stop, open_outbox(job.connection, job.topic, job.create_partitions) as outbox:
+    with stop, ExitStack() as stack:
+        outbox = stack.enter_context(_open_when_up(terminal, job, stop))
         now_ms = _now_ms if job.is_now else None
         production = Production(outbox, wait_for, is_raw=job.is_raw, now_ms=now_ms)
         watched = _Watched(production)
@@ -273,6 +284,31 @@ def _run(terminal: Terminal, job: _Job, *, is_quiet: bool) -> None:
             f"none of {production.n_records:,} records could be used; "
             f"{production.bad.texts()[0]}; see --map if the fields have other names"
         )
+
+
+@contextmanager
+def _open_when_up(terminal: Terminal, job: _Job, stop: StopSignals) -> Iterator["Outbox"]:
+    """The topic, once a broker answers: one that was started a moment ago needs some seconds."""
+    from stream.kafka.cluster.connection import is_temporary
+    from stream.kafka.outbox import open_outbox
+
+    deadline_s = time.monotonic() + job.wait_s
+    is_told = False
+    with ExitStack() as stack:
+        while True:
+            opening = open_outbox(job.connection, job.topic, job.create_partitions)
+            try:
+                outbox = stack.enter_context(opening)
+                break
+            except KafkaError as err:
+                is_over = stop.exit_status or time.monotonic() >= deadline_s
+                if is_over or not is_temporary(err):
+                    raise
+                if not is_told:
+                    terminal.warn(f"no broker answers yet; waiting for up to {job.wait_s:g} s")
+                is_told = True
+                stop.sleep(_TRY_EVERY_S)
+        yield outbox
 
 
 def _now_ms() -> int:

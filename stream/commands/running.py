@@ -35,7 +35,12 @@ def run(
     ] = None,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="DIR", help="The run's folder; gone on with if it is."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="The run's folder; one that holds a run is gone on with.",
+        ),
     ] = Path("runs/live"),
 ) -> None:
     """Learn from topics of Kafka, and be judged on each click before.

@@ -134,7 +134,7 @@ def _require_run(out: Path) -> None:
     if not any((out / name).is_file() or full_segments(out / name) for name in names):
         raise UsageError(
             f"{out}: holds no run: neither {SUMMARY_FILE} nor {METRICS_FILE} is there; name the "
-            "folder that was given to freshrank replay as --out"
+            "folder that was given to freshrank replay, or run, as --out"
         )
 
 

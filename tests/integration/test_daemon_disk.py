@@ -179,7 +179,7 @@ def test_damaged_checkpoints_are_named_and_the_run_goes_on_from_the_one_before(e
     with daemon:
         daemon.wait_until(daemon.is_ready)
         [next_up] = daemon.said("is next")
-        assert next_up["event"].endswith(f"batch {int(whole.name.partition('-')[2])} is next")
+        assert f"batch {int(whole.name.partition('-')[2])} is next," in next_up["event"]
         daemon.sigterm()
         assert daemon.wait() == 0
     told = [one["text"] for one in daemon.records("incidents.jsonl") if one["kind"] == "checkpoint"]

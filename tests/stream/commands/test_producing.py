@@ -153,8 +153,15 @@ def test_a_topic_is_created_only_when_asked_for(clicks, kafka, capsys):
 
 
 def test_an_absent_broker_is_told_by_the_option(clicks, capsys):
-    assert call(clicks, "-t", "clicks", "-b", "127.0.0.1:1") == 1
+    assert call(clicks, "-t", "clicks", "-b", "127.0.0.1:1", "--wait", "0") == 1
     assert "error: --bootstrap: no broker answers at 127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_a_broker_that_is_not_up_yet_is_waited_for(clicks, capsys):
+    assert call(clicks, "-t", "clicks", "-b", "127.0.0.1:1", "--wait", "1.2") == 1
+    said = capsys.readouterr().err
+    assert "no broker answers yet; waiting for up to 1.2 s" in said
+    assert "error: --bootstrap: no broker answers at 127.0.0.1:1" in said
 
 
 def test_the_connection_may_come_from_the_configuration(clicks, kafka, topic, tmp_path, capsys):
