@@ -103,13 +103,20 @@ def report(
     print(f"\nDIGINETICA, {pipeline.n_events:,} clicks; Recall@20 / MRR@20 in percent")
     print(f"{'':14}{'frozen, 1..':>16}{'frozen, 4..':>16}{'prequential':>16}")
     for name, figures in prequential.items():
-        means = [np.mean([week[name] for week in part], axis=0) for part in (frozen, frozen[3:])]
-        cells = [f"{recall:.2f} / {mrr:.2f}" for recall, mrr in means]
+        cells = [mean_text([week[name] for week in part]) for part in (frozen, frozen[3:])]
         cells.append(
             f"{100 * figures['recall@20']['total']:.2f} / {100 * figures['mrr@20']['total']:.2f}"
         )
         print(f"{name:14}" + "".join(f"{cell:>16}" for cell in cells))
     print(f"{PUBLISHED}\n{seconds:,.0f} s in all, {config.threads} threads")
+
+
+def mean_text(weeks: list[tuple[float, float]]) -> str:
+    """The mean of the weeks; nothing where there is none."""
+    if not weeks:
+        return ""
+    recall, mrr = np.mean(weeks, axis=0)
+    return f"{recall:.2f} / {mrr:.2f}"
 
 
 def ranked_frozen(pipeline: Pipeline, config: FreshrankConfig, path: Path) -> Figures:

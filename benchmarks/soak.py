@@ -110,9 +110,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Minute:
-    """What was seen in a minute: the median of each, and the most."""
+    """What was seen in a minute: of memory the least and the most, else the median and the most.
 
-    rss_bytes: float
+    A step of the optimizer and a run of matured lists take memory for an instant: the least is
+    what is held between them, the most the largest of them.
+    """
+
+    rss_bytes: tuple[int, int]
     files: tuple[float, int]
     threads: tuple[float, int]
 
@@ -240,7 +244,7 @@ def watch(daemon: Daemon, feed: Feed, n_minutes: int) -> list[Minute]:
     print(f"{n_minutes} minutes, {os.cpu_count()} cores")
     print(
         COLUMNS.format(
-            *("minute", "events", "events/s", "lag", "RSS, MiB", "most"),
+            *("minute", "events", "events/s", "lag", "MiB held", "most"),
             *("files", "threads", "incidents"),
         )
     )
@@ -269,7 +273,7 @@ def watch(daemon: Daemon, feed: Feed, n_minutes: int) -> list[Minute]:
 def minute_of(looks: Sequence[Look]) -> Minute:
     files, threads = [look.n_files for look in looks], [look.n_threads for look in looks]
     return Minute(
-        rss_bytes=statistics.median(look.rss_bytes for look in looks),
+        rss_bytes=(min(look.rss_bytes for look in looks), max(look.rss_bytes for look in looks)),
         files=(statistics.median(files), max(files)),
         threads=(statistics.median(threads), max(threads)),
     )
@@ -283,8 +287,7 @@ def tell(number: int, rate: float, status: dict[str, Any], looks: Sequence[Look]
             f"{status['events']:,}",
             f"{rate:,.0f}",
             "unknown" if (lag := status["lag_records"]) is None else f"{lag:,}",
-            f"{minute.rss_bytes / 2**20:,.0f}",
-            f"{max(look.rss_bytes for look in looks) / 2**20:,.0f}",
+            *(f"{n_bytes / 2**20:,.0f}" for n_bytes in minute.rss_bytes),
             "{:.0f}..{}".format(*minute.files),
             "{:.0f}..{}".format(*minute.threads),
             status["incidents"],
@@ -296,12 +299,15 @@ def tell(number: int, rate: float, status: dict[str, Any], looks: Sequence[Look]
 def judge(minutes: Sequence[Minute]) -> list[tuple[bool, str]]:
     """Whether what came after the warm-up stayed as it was, and what is said of it."""
     warm = minutes[round(len(minutes) * WARM_UP_SHARE) :]
-    rss = [minute.rss_bytes for minute in warm]
-    change = max(rss) / min(rss) - 1
     early, late = warm[: len(warm) // 2], warm[len(warm) // 2 :]
-    moved = f"{(rss[-1] - rss[0]) / 2**20:+.1f} MiB from the first to the last of them"
-    text = f"memory within {change:.1%} over the last {len(warm)} minutes, {moved}"
+    held = [minute.rss_bytes[0] for minute in warm]
+    change = max(held) / min(held) - 1
+    moved = f"{(held[-1] - held[0]) / 2**20:+.1f} MiB from the first to the last of them"
+    text = f"memory held within {change:.1%} over the last {len(warm)} minutes, {moved}"
     verdicts = [(change <= MOST_CHANGE, text)]
+    grown = max(m.rss_bytes[1] for m in late) / max(m.rss_bytes[1] for m in early) - 1
+    text = f"the most memory of their second half against the first: {grown:+.1%}"
+    verdicts.append((grown <= MOST_CHANGE, text))
     for name, of in (("files", lambda m: m.files), ("threads", lambda m: m.threads)):
         # A checkpoint, or somebody who asks, opens one for an instant: at the median none stays.
         before = statistics.median(of(m)[0] for m in early)
