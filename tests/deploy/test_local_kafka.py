@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -192,16 +192,21 @@ def test_the_command_ends_when_its_node_is_killed(tmp_path):
         assert "Kafka ended by itself, with status -9" in started.stderr.read()
 
 
+@contextmanager
 def command(folder, port):
-    """The script as one types it, with a topic of 3 partitions."""
+    """The script as one types it, with a topic of 3 partitions; killed if it still runs."""
     script = [sys.executable, ROOT / "deploy" / "kafka" / "local_kafka.py"]
     places = ["--port", str(port), "--data", folder, "--jars", kafka_jars()]
-    return subprocess.Popen(
+    with subprocess.Popen(
         [*script, *places, "--topic", "events:3"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as started:
+        try:
+            yield started
+        finally:
+            started.kill()  # or a failed assertion would wait for it without end
 
 
 def topics_of(bootstrap, timeout_ms=20_000, **settings):
