@@ -1,6 +1,7 @@
 """Settings for every test, and the fixtures that give a test Kafka."""
 
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +18,11 @@ with warnings.catch_warnings():
 
 # Read by OpenMP when torch is first imported; as in `stream.cli`.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# A shell has what it starts in the background ignore Ctrl-C, and what that starts as well: the
+# processes that tests start are to heed it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # On a machine that others share, a slow example says nothing about the code.
 settings.register_profile("patient", settings.default, deadline=None)
