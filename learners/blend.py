@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from torch import Tensor
 
 from learners.blend_features import Union, features, n_features, union
+from learners.distinct_queries import distinct_queries
 from learners.ranked import Ranked
 from learners.reranker import Reranker, RerankerConfig
 from learners.top_items import top_items_of_candidates
@@ -159,15 +160,7 @@ class Blend:
 
     def _ask(self, queries: Queries) -> "_Asked":
         """Ask every part about the distinct queries of a batch."""
-        pair_B = (queries.context_of_B.astype(np.int64) << 32) | queries.session_length_B
-        _, first_P, place_of_B = np.unique(pair_B, return_index=True, return_inverse=True)
-        distinct = replace(
-            queries,
-            context_of_B=queries.context_of_B[first_P],
-            ts_B=queries.ts_B[first_P],
-            session_B=queries.session_B[first_P],
-            session_length_B=queries.session_length_B[first_P],
-        )
+        distinct, place_of_B = distinct_queries(queries)
         context_P = distinct.context_of_B
         n_listed = max(self._n_candidates, queries.k)
         scores = self._transformer.score(queries)
@@ -195,13 +188,10 @@ class Blend:
         asked = self._asked
         if asked is None or asked.queries is not outcomes.queries:
             asked = self._ask(outcomes.queries)
-        joined, n_items = asked.joined, max(outcomes.queries.n_items, 1)
+        joined = asked.joined
         is_lesson_B = outcomes.is_sample_B & (outcomes.answer_B >= 0)
         query_Q = asked.place_of_B[is_lesson_B]
-        key_Q = query_Q * n_items + outcomes.answer_B[is_lesson_B]
-        key_U = joined.query_U * n_items + joined.row_U
-        place_Q = np.minimum(np.searchsorted(key_U, key_Q), max(len(key_U) - 1, 0))
-        is_found_Q = key_U[place_Q] == key_Q if len(key_U) else np.zeros(len(key_Q), np.bool_)
+        place_Q, is_found_Q = joined.find(query_Q, outcomes.answer_B[is_lesson_B])
         query_Q, place_Q = query_Q[is_found_Q], place_Q[is_found_Q]
         starts = np.searchsorted(joined.query_U, np.arange(len(asked.scored.row_BN) + 1))
         count_Q = np.diff(starts)[query_Q]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learners.ranked import Ranked
-from stream.values import Contexts, Float64s, Int32s, Int64s
+from stream.values import Bools, Contexts, Float64s, Int32s, Int64s
 
 _N_OF_TRANSFORMER = 5
 _N_OF_NEIGHBOURS = 7
@@ -39,6 +39,17 @@ class Union:
     query_U: Int64s
     row_U: Int64s
     place_of: tuple[Int64s, ...]
+    n_items: int
+
+    def find(self, query_N: Int64s, row_N: Int32s) -> tuple[Int64s, Bools]:
+        """Where these rows are for these queries, and whether they are there at all."""
+        if not len(self.row_U):
+            return np.zeros(len(row_N), np.int64), np.zeros(len(row_N), np.bool_)
+        key_U = self.query_U * self.n_items + self.row_U
+        key_N = query_N * self.n_items + row_N
+        place_N = np.minimum(np.searchsorted(key_U, key_N), len(key_U) - 1)
+        # A row beyond the catalogue would be taken for one of the next query.
+        return place_N, (key_U[place_N] == key_N) & (row_N < self.n_items)
 
 
 def union(parts: Sequence[Int32s], n_items: int) -> Union:
@@ -59,7 +70,7 @@ def union(parts: Sequence[Int32s], n_items: int) -> Union:
     key_U, place = np.unique(np.concatenate(keys), return_inverse=True)
     query_U, row_U = np.divmod(key_U, max(n_items, 1))
     bounds = np.cumsum([len(key) for key in keys])[:-1]
-    return Union(query_U, row_U, tuple(np.split(place, bounds)))
+    return Union(query_U, row_U, tuple(np.split(place, bounds)), n_items)
 
 
 def features(
@@ -140,15 +151,9 @@ def _log_place(joined: Union, ranked: Ranked, place: Int64s) -> Float64s:
 def _of_history(joined: Union, contexts: Contexts) -> list[Float64s]:
     """How often a candidate was clicked before, and whether just now."""
     n_queries, n_steps = contexts.history_CT.shape
-    is_click_PT = contexts.history_CT >= 0
-    n_rows = 1 + max(int(joined.row_U.max(initial=0)), int(contexts.history_CT.max(initial=0)))
-    key_PT = np.arange(n_queries, dtype=np.int64)[:, None] * n_rows + contexts.history_CT
-    key_D, count_D = np.unique(key_PT[is_click_PT], return_counts=True)
-    key_U = joined.query_U * n_rows + joined.row_U
-    count_U = np.zeros(len(key_U))
-    if len(key_D):
-        place_U = np.minimum(np.searchsorted(key_D, key_U), len(key_D) - 1)
-        count_U = np.where(key_D[place_U] == key_U, count_D[place_U], 0.0)
+    query_H, step_H = np.nonzero(contexts.history_CT >= 0)
+    place_H, is_found_H = joined.find(query_H, contexts.history_CT[query_H, step_H])
+    count_U = np.bincount(place_H[is_found_H], minlength=len(joined.row_U))
     last_P = np.full(n_queries, -1)
     if n_steps:
         at_P = np.maximum(contexts.length_C - 1, 0)

@@ -21,6 +21,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from learners.candidate_scores import contexts_at_once, seen_rows, summed_votes
+from learners.distinct_queries import distinct_queries
 from learners.ranked import Ranked, end_to_end, ranked
 from learners.recent_clicks import RecentClicks, recent_clicks
 from learners.session_table import SessionTable
@@ -88,10 +89,9 @@ class SessionNeighbours:
 
     def rank(self, queries: Queries, n: int) -> Ranked:
         """The best n rows for each query, and what they collected."""
-        # Queries of one user differ in time only: those that share a context share the work.
-        pair_B = (queries.context_of_B.astype(np.int64) << 32) | queries.session_length_B
-        pair_P, pair_of_B = np.unique(pair_B, return_inverse=True)
-        context_P, length_P = pair_P >> 32, pair_P & 0xFFFF_FFFF
+        distinct, place_of_B = distinct_queries(queries)
+        context_P = distinct.context_of_B.astype(np.int64)
+        length_P = distinct.session_length_B.astype(np.int64)
         n_at_once = contexts_at_once(queries.n_items)
         parts = [
             self._ranked(
@@ -102,7 +102,7 @@ class SessionNeighbours:
             )
             for start in range(0, len(context_P), n_at_once)
         ]
-        return end_to_end(parts, n).taken(pair_of_B)
+        return end_to_end(parts, n).taken(place_of_B)
 
     def _ranked(self, queries: Queries, context_P: Int64s, length_P: Int64s, n: int) -> Ranked:
         length_P = np.minimum(length_P, _QUERY_ITEMS)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,7 @@ class OpenRun:
             "out": str(self.out),
             "pid": os.getpid(),
             "uptime_s": round(now_s - self.began_s, 1),
-            "version": version("freshrank"),
-            "python": platform.python_version(),
-            "torch": version("torch"),
-            "kafka_python": version("kafka-python"),
+            **_versions(),
             "next_seq": pipeline.next_seq,
             "records": pipeline.n_records,
             "events": pipeline.n_events,
@@ -120,6 +118,17 @@ class Telling:
             f"{pipeline.n_events:,} events, {n_events / passed_s:,.0f} a second; lag {lag}; event "
             f"time {time_text:%Y-%m-%d %H:%M:%S}"
         )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """What runs here; looked up in files, once."""
+    return {
+        "version": version("freshrank"),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "kafka_python": version("kafka-python"),
+    }
 
 
 def _age_s(now_s: float, then_s: float | None) -> float | None:

@@ -1,5 +1,7 @@
 """Whole runs on small streams, for tests of what a run promises."""
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,6 +11,7 @@ import msgspec
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
+from stream.daemon import Daemon
 from stream.pipeline import OnBatch, Pipeline
 from stream.protocols import Source
 from stream.sources.shop import SimulatorConfig
@@ -133,3 +136,23 @@ def contents(out: Path) -> dict[str, bytes]:
         for file in folder.iterdir():
             files[f"{folder.name}/{file.name}"] = file.read_bytes()
     return files
+
+
+def run_until(daemon: Daemon, n_events: int) -> dict[str, object]:
+    """Run the loop in this thread until so many events were taken in."""
+
+    def stop() -> None:
+        deadline_s = time.monotonic() + 60
+        while time.monotonic() < deadline_s:
+            run = daemon._run
+            if run is not None and run.pipeline.n_events >= n_events:
+                break
+            time.sleep(0.05)
+        daemon.stop()
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    try:
+        return daemon.run()
+    finally:
+        stopper.join()

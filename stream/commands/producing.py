@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -259,7 +259,7 @@ def _run(terminal: Terminal, job: _Job, *, is_quiet: bool) -> None:
             terminal.warn("stopping: delivering the last events; Ctrl-C again to abort at once")
 
     with stop, ExitStack() as stack:
-        outbox = stack.enter_context(_open_when_up(terminal, job, stop))
+        outbox = _opened_when_up(terminal, job, stop, stack)
         now_ms = _now_ms if job.is_now else None
         production = Production(outbox, wait_for, is_raw=job.is_raw, now_ms=now_ms)
         watched = _Watched(production)
@@ -286,29 +286,26 @@ def _run(terminal: Terminal, job: _Job, *, is_quiet: bool) -> None:
         )
 
 
-@contextmanager
-def _open_when_up(terminal: Terminal, job: _Job, stop: StopSignals) -> Iterator["Outbox"]:
+def _opened_when_up(terminal: Terminal, job: _Job, stop: StopSignals, stack: ExitStack) -> "Outbox":
     """The topic, once a broker answers: one that was started a moment ago needs some seconds."""
     from stream.kafka.cluster.connection import is_temporary
     from stream.kafka.outbox import open_outbox
 
     deadline_s = time.monotonic() + job.wait_s
     is_told = False
-    with ExitStack() as stack:
-        while True:
-            opening = open_outbox(job.connection, job.topic, job.create_partitions)
-            try:
-                outbox = stack.enter_context(opening)
-                break
-            except KafkaError as err:
-                is_over = stop.exit_status or time.monotonic() >= deadline_s
-                if is_over or not is_temporary(err):
-                    raise
-                if not is_told:
-                    terminal.warn(f"no broker answers yet; waiting for up to {job.wait_s:g} s")
-                is_told = True
-                stop.sleep(_TRY_EVERY_S)
-        yield outbox
+    while True:
+        try:
+            return stack.enter_context(
+                open_outbox(job.connection, job.topic, job.create_partitions)
+            )
+        except KafkaError as err:
+            is_over = stop.exit_status or time.monotonic() >= deadline_s
+            if is_over or not is_temporary(err):
+                raise
+            if not is_told:
+                terminal.warn(f"no broker answers yet; waiting for up to {job.wait_s:g} s")
+            is_told = True
+            stop.sleep(_TRY_EVERY_S)
 
 
 def _now_ms() -> int:

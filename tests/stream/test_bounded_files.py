@@ -1,7 +1,5 @@
 """A live run's output files: bounded, and after any resume those of a run that was left alone."""
 
-import threading
-import time
 from contextlib import closing
 
 import msgspec
@@ -21,7 +19,7 @@ from stream.sources.simulator import simulate
 from stream.values import DeadLetter
 from tests.brokers import produce, read_topic
 from tests.fakes import CRASH, CrashError, ListSource
-from tests.runs import SMALL, small_config
+from tests.runs import SMALL, run_until, small_config
 
 OUTPUTS = ("metrics", "alerts", "dead_letters")
 SMALL_FILES = {"segment_bytes": 8192, "max_bytes": 3 * 8192}
@@ -129,23 +127,3 @@ def test_a_daemon_keeps_its_files_within_their_limits(kafka, topic, tmp_path):
     lines_left = JsonLines(path)
     assert len(list(lines_left)) == len(left)
     assert lines_left.n_dropped > 0
-
-
-def run_until(daemon, n_events):
-    """Run the loop in this thread until so many events were taken in."""
-
-    def stop():
-        deadline_s = time.monotonic() + 60
-        while time.monotonic() < deadline_s:
-            run = daemon._run
-            if run is not None and run.pipeline.n_events >= n_events:
-                break
-            time.sleep(0.05)
-        daemon.stop()
-
-    stopper = threading.Thread(target=stop)
-    stopper.start()
-    try:
-        daemon.run()
-    finally:
-        stopper.join()

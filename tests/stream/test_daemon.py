@@ -22,7 +22,7 @@ from stream.run_folder import resolved
 from stream.sources.shop import SimulatorConfig
 from stream.sources.simulator import simulate
 from tests.brokers import produce, read_topic
-from tests.runs import SMALL
+from tests.runs import SMALL, run_until
 
 SHOP = SimulatorConfig(clicks=300, users=30, items=40, categories=4, days=2)
 
@@ -32,26 +32,6 @@ def job_of(bootstrap: str, out: Path, topics: list[str], **changes: object) -> D
     settings = SMALL | {"source": {"kafka": kafka}, "server": {"port": None}} | changes
     config = resolved(FreshrankConfig.model_validate(settings), out, resume=False)
     return DaemonJob(config, out / "freshrank.yaml", (), out)
-
-
-def run_until(daemon: Daemon, n_events: int) -> dict[str, object]:
-    """Run the loop in this thread until so many events were taken in."""
-
-    def stop() -> None:
-        deadline_s = time.monotonic() + 60
-        while time.monotonic() < deadline_s:
-            run = daemon._run
-            if run is not None and run.pipeline.n_events >= n_events:
-                break
-            time.sleep(0.05)
-        daemon.stop()
-
-    stopper = threading.Thread(target=stop)
-    stopper.start()
-    try:
-        return daemon.run()
-    finally:
-        stopper.join()
 
 
 def test_settings_without_topics_are_refused(tmp_path):

@@ -112,7 +112,8 @@ def test_a_resume_takes_back_what_was_put_away_since(path):
     resumed.close()
 
 
-def test_a_resume_within_a_dropped_segment_ends_with_the_files_of_an_unbroken_run(path):
+def dropped_since(path):
+    """Twelve lines, and a state after the first of them, whose segment the others had dropped."""
     lines = [f"{number:09d}" for number in range(12)]
     sink = sink_of(path, limits(20, 40))
     write(sink, lines[0])
@@ -120,6 +121,11 @@ def test_a_resume_within_a_dropped_segment_ends_with_the_files_of_an_unbroken_ru
     state = sink.state_dict()
     write(sink, *lines[1:])
     sink.close()
+    return lines, state
+
+
+def test_a_resume_within_a_dropped_segment_ends_with_the_files_of_an_unbroken_run(path):
+    lines, state = dropped_since(path)
     unbroken = texts(path.parent)
     resumed = sink_of(path, limits(20, 40), state)
     write(resumed, *lines[1:9])  # as far as what was left when it was killed begins, and not on
@@ -133,13 +139,7 @@ def test_a_resume_within_a_dropped_segment_ends_with_the_files_of_an_unbroken_ru
 
 
 def test_a_resume_within_a_dropped_segment_without_limits_loses_nothing_more(path):
-    lines = [f"{number:09d}" for number in range(12)]
-    sink = sink_of(path, limits(20, 40))
-    write(sink, lines[0])
-    sink.flush()
-    state = sink.state_dict()
-    write(sink, *lines[1:])
-    sink.close()
+    lines, state = dropped_since(path)
     resumed = sink_of(path, None, state)
     write(resumed, *lines[1:])
     resumed.close()
