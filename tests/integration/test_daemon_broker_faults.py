@@ -41,9 +41,17 @@ class Cluster:
     def topic(self, n_partitions: int = 1) -> str:
         return create_topic(self.broker.bootstrap, unique_name(), n_partitions)
 
+    def mend(self) -> None:
+        """Undo what a test that failed left broken."""
+        self.proxy.heal()
+        try:
+            self.broker.unpause()
+        except ValueError:  # it does not run
+            self.broker.start()
+
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with TcpProxy() as proxy:
         broker = LocalKafka(
             tmp_path_factory.mktemp("kafka"),
@@ -54,6 +62,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         broker.start()
         yield Cluster(broker, proxy)
         broker.stop()
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Iterator[Cluster]:
+    yield shared_cluster
+    shared_cluster.mend()
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +130,7 @@ def test_a_broker_that_is_killed_and_restarted_costs_time_alone(cluster, events,
 
 
 @pytest.mark.parametrize(
-    "paused_s", [8.0, pytest.param(30.0, marks=pytest.mark.acceptance)], ids="{:.0f} s".format
+    "paused_s", [10.0, pytest.param(30.0, marks=pytest.mark.acceptance)], ids="{:.0f} s".format
 )
 def test_a_broker_that_is_paused_costs_time_alone(cluster, events, tmp_path, paused_s):
     with fed(cluster, events, tmp_path) as daemon:

@@ -85,13 +85,17 @@ class Contact:
     def listen(self, heard_s: float, has_connection: bool) -> None:
         """Judge by when a broker was last heard.
 
+        Who was lost is back when it was heard since: a connection alone may be to something in
+        between that leads nowhere.
+
         Raises
         ------
         KafkaError
             If they no longer let us in, and no waiting helps.
         """
-        silent_s = self._clock() - heard_s
-        if silent_s <= (_DEAF_S if has_connection else _UNCONNECTED_S):
+        allowed_s = _DEAF_S if has_connection else _UNCONNECTED_S
+        since_s = self._clock() - allowed_s if self._lost_s is None else self._lost_s
+        if heard_s >= since_s:
             self.made()
             return
         if self._lost_s is None:

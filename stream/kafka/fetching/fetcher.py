@@ -140,7 +140,8 @@ class Fetcher:
             chunks = session.turn()
             self._heard_s = max(self._heard_s, session.heard_s)
             self._arrived_s = session.arrived_s or self._arrived_s
-            self._contact.listen(session.heard_s, opened.has_connection())
+            heard_s = session.heard_s if self._contact.is_made else session.answered_s
+            self._contact.listen(heard_s, opened.has_connection())
             if not self._contact.is_made:
                 are_ends_known = False  # more may have been written since they were asked for
                 if self._clock() - session.heard_s > _GIVEN_UP_S:

@@ -95,6 +95,8 @@ class Session:
         self._is_settled = False
         self._paused: set[str] = set()
         self._to_pause: set[str] = set()
+        self._resumed: set[str] = set()
+        self._sent_s = 0.0
         self._n_asked = 0
         self._n_answers_seen = 0
         self.arrived_s: float | None = None
@@ -111,9 +113,14 @@ class Session:
         return self._bounds.problem
 
     @property
+    def answered_s(self) -> float:
+        """When a broker last answered a question."""
+        return self._watch.heard_s
+
+    @property
     def heard_s(self) -> float:
-        """When a broker last answered."""
-        return max(self._watch.heard_s, self.arrived_s or 0.0)
+        """When a broker last answered, or records came from it."""
+        return max(self._watch.heard_s, self._sent_s)
 
     def begin(self, pause: Callable[[float], bool]) -> dict[str, Cursor] | None:
         """Find the partitions and go to where they were left; the cursors of topics never read.
@@ -285,6 +292,7 @@ class Session:
                 if partition.name in self._paused:
                     self._consumer.resume(_part(partition))
                     self._paused.discard(partition.name)
+                    self._resumed.add(partition.name)
 
     def _waiting(self, name: str) -> tuple[float, float]:
         """How much of what may wait of all partitions is this one's: in records, and in bytes."""
@@ -309,6 +317,10 @@ class Session:
         self._pause()
         if fetched:
             self.arrived_s = now_s
+        # What a pause ended for may have waited on our side, while the broker fell silent.
+        if any(f"{part.topic}/{part.partition}" not in self._resumed for part in fetched):
+            self._sent_s = now_s
+        self._resumed.clear()
         for partition in present:
             if records := fetched.get(_part(partition)):
                 self._take(partition, records, records[-1].offset + 1, now_s)

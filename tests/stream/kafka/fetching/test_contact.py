@@ -35,6 +35,15 @@ def test_who_is_not_heard_for_long_is_lost(silent_s, has_connection, is_made):
     assert made.listen(silent_s, has_connection) is is_made
 
 
+def test_who_is_lost_is_not_back_by_a_connection_that_leads_nowhere():
+    made = Made()
+    assert made.listen(0)
+    assert not made.listen(2, has_connection=False)
+    assert not made.listen(2, has_connection=True)
+    made.now_s += 1
+    assert made.listen(0)
+
+
 def test_it_is_said_once_that_contact_is_lost_and_once_that_it_is_back(caplog):
     caplog.set_level("INFO", "freshrank.kafka")
     made = Made()

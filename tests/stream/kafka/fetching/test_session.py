@@ -83,6 +83,23 @@ def test_a_partition_is_fetched_little_beyond_its_share_and_on_when_half_of_it_i
     assert made.consumer.paused == {part(1)}
 
 
+def test_records_that_may_have_waited_on_our_side_say_nothing_of_the_broker():
+    broker = FakeBroker(clicks=1)
+    for n in range(80):
+        broker.click("clicks/0", 1000 + n)
+    made = Made(broker, buffer_records=20)
+    made.turns(12)
+    assert made.consumer.paused == {part(0)}
+    broker.is_mute = True
+    made.clock.skip(100)
+    skipped_s = made.clock()
+    made.handover.used_up("clicks/0", 20, 0)
+    made.turns(1)
+    assert made.session.arrived_s >= skipped_s > made.session.heard_s
+    made.turns(1)
+    assert made.session.heard_s >= skipped_s > made.session.answered_s
+
+
 def test_while_enough_waits_in_all_only_partitions_of_which_nothing_waits_are_fetched():
     broker = FakeBroker(clicks=3)
     broker.fetch_records = 20
