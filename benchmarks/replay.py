@@ -24,6 +24,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.datasets import event_file
+from learners.item_content import ItemContent
+from learners.item_vectors import ItemVectors
 from learners.panel import Panel
 from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
@@ -210,9 +212,10 @@ def record(config: FreshrankConfig, events: Path, out: Path) -> tuple[list[BareB
 def run_bare(config: TransformerConfig, batches: Sequence[BareBatch], n_items: int) -> float:
     """Seconds that the bare loop takes."""
     torch.manual_seed(config.seed)
+    content = ItemContent(config.content)
     scorer = Scorer(
+        ItemVectors(config.width, config.content.token_buckets, content),
         config.history_items,
-        config.width,
         config.layers,
         config.heads,
         config.dropout,
@@ -226,7 +229,8 @@ def run_bare(config: TransformerConfig, batches: Sequence[BareBatch], n_items: i
         scorer.items.n_items = served.items.n_items = batch.n_items
         if batch.n_items:
             with torch.inference_mode():
-                score_CV = served.scores(last_states(served, batch.contexts))
+                item_VD = served.items.vectors()
+                score_CV = served.scores(last_states(served, batch.contexts, item_VD), item_VD)
                 if batch.seen is not None:
                     score_CV[batch.seen] = -torch.inf
                 top_CK = top_items_of_tensor(score_CV, batch.tie_hash_V, batch.k)
@@ -243,19 +247,21 @@ def run_bare(config: TransformerConfig, batches: Sequence[BareBatch], n_items: i
 
 
 def bare_loss(scorer: Scorer, step: BareStep) -> Tensor:
-    states = [last_states(scorer, step.new)[step.context_of_M]]
+    item_VD = scorer.items.vectors()
+    states = [last_states(scorer, step.new, item_VD)[step.context_of_M]]
     targets = [step.target_M]
     for sequence_QW, _ in step.replayed.buckets:
         is_item_QW = sequence_QW >= 0
-        states.append(scorer.states(sequence_QW[:, :-1])[is_item_QW])
+        states.append(scorer.states(sequence_QW[:, :-1], item_VD)[is_item_QW])
         targets.append(sequence_QW[is_item_QW])
-    return functional.cross_entropy(scorer.scores(torch.cat(states)), torch.cat(targets))
+    score_NV = scorer.scores(torch.cat(states), item_VD)
+    return functional.cross_entropy(score_NV, torch.cat(targets))
 
 
-def last_states(scorer: Scorer, contexts: Padded) -> Tensor:
+def last_states(scorer: Scorer, contexts: Padded, item_VD: Tensor) -> Tensor:
     """The state at the end of each context."""
     states = [
-        scorer.states(history_CT)[torch.arange(len(length_C)), length_C]
+        scorer.states(history_CT, item_VD)[torch.arange(len(length_C)), length_C]
         for history_CT, length_C in contexts.buckets
     ]
     return torch.cat(states)[contexts.place]

@@ -39,6 +39,7 @@ class AveragedScorer:
         self._decay = decay
         self._n_updates = 0
         self.scorer = copy.deepcopy(trained).requires_grad_(False).eval()
+        self.scorer.items.content = trained.items.content  # one for both
 
     def update(self) -> None:
         """Move the mean towards the trained weights, after a step."""

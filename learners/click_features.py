@@ -49,9 +49,10 @@ def click_features(scorer: Scorer, state_CD: Tensor, shown: Shown) -> Tensor:
     """
     context_of_S = np.repeat(shown.context_of_N, np.diff(shown.starts)).astype(np.int64)
     device = state_CD.device
-    item_SD = _unit_vectors(scorer, torch.from_numpy(shown.item_S.astype(np.int64)).to(device))
+    item_VD = scorer.items.vectors()
+    item_SD = _unit_vectors(item_VD, torch.from_numpy(shown.item_S.astype(np.int64)).to(device))
     history_CT = torch.from_numpy(shown.contexts.history_CT.astype(np.int64)).to(device)
-    mean_CD = functional.normalize(_unit_vectors(scorer, history_CT).sum(dim=1), dim=-1)
+    mean_CD = functional.normalize(_unit_vectors(item_VD, history_CT).sum(dim=1), dim=-1)
     asked_S = torch.from_numpy(context_of_S).to(device)
     state_CD = functional.normalize(state_CD.float(), dim=-1)
     cosine_2S = torch.stack(
@@ -99,10 +100,9 @@ def _parts(lessons: ShownLessons) -> Iterator[ShownLessons]:
         first = end
 
 
-def _unit_vectors(scorer: Scorer, row: Tensor) -> Tensor:
+def _unit_vectors(item_VD: Tensor, row: Tensor) -> Tensor:
     """The items' directions, zeros for row -1."""
-    vector_VD = scorer.items.vector_VD
-    if not scorer.items.n_items:
-        return vector_VD.new_zeros(*row.shape, vector_VD.shape[1])
-    unit = functional.normalize(functional.embedding(row.clamp(min=0), vector_VD), dim=-1)
+    if not len(item_VD):
+        return item_VD.new_zeros(*row.shape, item_VD.shape[1])
+    unit = functional.normalize(functional.embedding(row.clamp(min=0), item_VD), dim=-1)
     return unit * (row >= 0)[..., None]

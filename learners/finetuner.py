@@ -174,15 +174,15 @@ class FineTuner:
     def _groups(self) -> list[dict[str, object]]:
         """Every parameter, by how it is stepped."""
         config = self._config
-        items = self._scorer.items.vector_VD
-        others = [p for p in self._scorer.parameters() if p is not items]
+        items = list(self._scorer.items.parameters(recurse=False))
+        others = [p for p in self._scorer.parameters() if all(p is not one for one in items)]
         matrices = [p for p in others if p.ndim == 2]
         vectors = [p for p in others if p.ndim < 2]
         rate = config.learning_rate
         return [
             {"params": matrices, "lr": rate, "weight_decay": config.weight_decay},
             {"params": vectors, "lr": rate, "weight_decay": 0.0},
-            {"params": [items], "lr": config.item_learning_rate, "weight_decay": 0.0},
+            {"params": items, "lr": config.item_learning_rate, "weight_decay": 0.0},
         ]
 
     def _resize(self, n_rows: int) -> None:

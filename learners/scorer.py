@@ -30,10 +30,12 @@ class Scorer(nn.Module):
 
     Parameters
     ----------
+    items : ItemVectors
+        The item tower; its width is the transformer's.
     history_items : int
         T, the longest history.
-    width, layers, heads : int
-        Of the transformer; `heads` divides `width`.
+    layers, heads : int
+        Of the transformer; `heads` divides the width.
     dropout : float
         On the item vectors going in, and in attention.
     temperature : float
@@ -42,27 +44,36 @@ class Scorer(nn.Module):
 
     def __init__(
         self,
+        items: ItemVectors,
         history_items: int,
-        width: int,
         layers: int,
         heads: int,
         dropout: float,
         temperature: float,
     ) -> None:
         super().__init__()
-        self.items = ItemVectors(width)
+        width = items.vector_VD.shape[1]
+        self.items = items
         self.start_D = nn.Parameter(torch.randn(width))
         self.backbone = LlamaModel(_llama(history_items + 1, width, layers, heads, dropout))
         self.mixture_2 = nn.Parameter(torch.ones(2))
         self.dropout = nn.Dropout(dropout)
         self.temperature = temperature
 
-    def states(self, history_CT: Tensor) -> Tensor:
-        """State after 0 .. T clicks of each history; int64 rows in, -1 behind them; (C, S, D)."""
+    def states(self, history_CT: Tensor, item_VD: Tensor) -> Tensor:
+        """State after 0 .. T clicks of each history, shape (C, S, D).
+
+        Parameters
+        ----------
+        history_CT : int64 tensor
+            Rows of the items clicked, -1 behind them.
+        item_VD : float tensor
+            What `items.vectors()` gave.
+        """
         input_CSD = self.start_D.expand(len(history_CT), 1, -1)
-        if history_CT.shape[1] and self.items.n_items:
+        if history_CT.shape[1] and len(item_VD):
             # Padding takes row 0's vector: it stands behind every state that is read.
-            clicked_CTD = functional.embedding(history_CT.clamp(min=0), self.items.vector_VD)
+            clicked_CTD = functional.embedding(history_CT.clamp(min=0), item_VD)
             input_CSD = torch.cat([input_CSD, clicked_CTD], dim=1)
         input_CSD = functional.normalize(input_CSD, dim=-1)
         input_CSD = self.dropout(input_CSD)
@@ -72,10 +83,10 @@ class Scorer(nn.Module):
         states_CSD: Tensor = order * functional.normalize(ordered_CSD, dim=-1) + mean * mean_CSD
         return states_CSD
 
-    def scores(self, state_ND: Tensor) -> Tensor:
-        """Score of each item in use for each state, shape (N, V)."""
+    def scores(self, state_ND: Tensor, item_VD: Tensor) -> Tensor:
+        """Score of each of these items for each state, shape (N, V)."""
         unit_ND = functional.normalize(state_ND, dim=-1)
-        return (unit_ND * self.temperature) @ self.items.units().T
+        return (unit_ND * self.temperature) @ functional.normalize(item_VD, dim=-1).T
 
 
 def _llama(positions: int, width: int, layers: int, heads: int, dropout: float) -> LlamaConfig:

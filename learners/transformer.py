@@ -29,6 +29,8 @@ from learners.averaging import AveragedScorer
 from learners.click_features import N_FEATURES, click_features, steps
 from learners.click_head import ClickHead
 from learners.finetuner import FineTuner, FineTunerConfig
+from learners.item_content import ItemContent, ItemContentConfig
+from learners.item_vectors import ItemVectors
 from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
 from learners.top_items import top_items_of_tensor
@@ -76,6 +78,7 @@ class TransformerConfig(BaseModel):
     """How slowly the served weights follow the trained ones; 0 serves the last step's."""
     click_memory: PositiveFloat = 300.0
     """Clicks after which the answer to a shown item is all but forgotten by the click head."""
+    content: ItemContentConfig = ItemContentConfig()
     optimizer: FineTunerConfig = FineTunerConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -105,11 +108,12 @@ class TransformerLearner:
     def __init__(self, config: TransformerConfig) -> None:
         self._config = config
         self._device = _device(config.device)
+        self._content = ItemContent(config.content)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             scorer = Scorer(
+                ItemVectors(config.width, config.content.token_buckets, self._content),
                 config.history_items,
-                config.width,
                 config.layers,
                 config.heads,
                 config.dropout,
@@ -135,8 +139,10 @@ class TransformerLearner:
         shown, n_ranked = queries.shown, len(queries.contexts.length_C)
         contexts = queries.contexts if shown is None else _both(queries.contexts, shown.contexts)
         with torch.inference_mode(), self._autocast():
-            state_CD = self._last_states(self._served.scorer, contexts)
-            score_CV = self._served.scorer.scores(state_CD[:n_ranked])[:, : queries.n_items].float()
+            scorer = self._served.scorer
+            item_VD = scorer.items.vectors()
+            state_CD = self._last_states(scorer, contexts, item_VD)
+            score_CV = scorer.scores(state_CD[:n_ranked], item_VD[: queries.n_items]).float()
             _exclude(score_CV, queries.contexts)
             tie_hash_V = self._tensor(queries.tie_hash_V[: queries.n_items])
             if shown is None:
@@ -152,6 +158,7 @@ class TransformerLearner:
             self._clicks.learn(features_SF, taught, self._learning_rate_factor)
 
     def follow(self, changes: Changes) -> None:
+        self._content.follow(changes)
         self._served.start_fresh(self._finetuner.follow(changes))
         self._replay.follow(changes)
         self._clicks.follow(changes)
@@ -211,6 +218,7 @@ class TransformerLearner:
     def state_dict(self) -> State:
         return {
             "schema_version": 1,
+            "content": self._content.state_dict(),
             "finetuner": self._finetuner.state_dict(),
             "served": self._served.state_dict(),
             "replay": self._replay.state_dict(),
@@ -221,6 +229,7 @@ class TransformerLearner:
         }
 
     def load_state_dict(self, state: State) -> None:
+        self._content.load_state_dict(state["content"])
         self._finetuner.load_state_dict(state["finetuner"])
         self._served.load_state_dict(state["served"])
         self._replay.load_state_dict(state["replay"])
@@ -248,39 +257,43 @@ class TransformerLearner:
     def _features(self, shown: Shown) -> Tensor:
         """By the weights that are served from now on: the next predictions come from them."""
         with torch.inference_mode(), self._autocast():
-            state_CD = self._last_states(self._served.scorer, shown.contexts)
+            scorer = self._served.scorer
+            state_CD = self._last_states(scorer, shown.contexts, scorer.items.vectors())
             return click_features(self._served.scorer, state_CD, shown)
 
     def _loss(self, lessons: Lessons, replayed: tuple[Int32s, Int32s]) -> Tensor:
         """Mean cross-entropy of the new targets and of every position of the replayed ones."""
         with self._autocast():
-            state_ND, target_N = self._new_states(lessons)
-            replay_ND, replay_N = self._replayed_states(*replayed)
-            score_NV = self._scorer.scores(torch.cat([state_ND, replay_ND]))
+            item_VD = self._scorer.items.vectors()
+            state_ND, target_N = self._new_states(lessons, item_VD)
+            replay_ND, replay_N = self._replayed_states(*replayed, item_VD)
+            score_NV = self._scorer.scores(torch.cat([state_ND, replay_ND]), item_VD)
         return functional.cross_entropy(score_NV.float(), torch.cat([target_N, replay_N]))
 
-    def _new_states(self, lessons: Lessons) -> tuple[Tensor, Tensor]:
+    def _new_states(self, lessons: Lessons, item_VD: Tensor) -> tuple[Tensor, Tensor]:
         """The state that was asked, for each lesson; what was scored is what is learned."""
         used_C, context_of_M = np.unique(lessons.context_of_M, return_inverse=True)
         contexts = Contexts(lessons.contexts.history_CT[used_C], lessons.contexts.length_C[used_C])
-        state_CD = self._last_states(self._scorer, contexts)
+        state_CD = self._last_states(self._scorer, contexts, item_VD)
         return state_CD[self._tensor(context_of_M)], self._tensor(lessons.target_M)
 
-    def _replayed_states(self, sequence_QW: Int32s, length_Q: Int32s) -> tuple[Tensor, Tensor]:
+    def _replayed_states(
+        self, sequence_QW: Int32s, length_Q: Int32s, item_VD: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """The state before each item of each sequence, and the item."""
         state_ND, target_N = [self._scorer.start_D[None, :][:0]], [self._tensor(length_Q[:0])]
         for chosen, width in length_buckets(length_Q):
             sequence_CW = self._tensor(sequence_QW[chosen, :width])
             is_item_CW = sequence_CW >= 0
-            state_ND.append(self._scorer.states(sequence_CW[:, :-1])[is_item_CW])
+            state_ND.append(self._scorer.states(sequence_CW[:, :-1], item_VD)[is_item_CW])
             target_N.append(sequence_CW[is_item_CW])
         return torch.cat(state_ND), torch.cat(target_N)
 
-    def _last_states(self, scorer: Scorer, contexts: Contexts) -> Tensor:
+    def _last_states(self, scorer: Scorer, contexts: Contexts, item_VD: Tensor) -> Tensor:
         """State at the end of each context, shape (C, D)."""
         states, order = [scorer.start_D[None, :][:0]], [np.zeros(0, np.int64)]
         for chosen, width in length_buckets(contexts.length_C):
-            state_CSD = scorer.states(self._tensor(contexts.history_CT[chosen, :width]))
+            state_CSD = scorer.states(self._tensor(contexts.history_CT[chosen, :width]), item_VD)
             length_C = self._tensor(contexts.length_C[chosen])
             states.append(state_CSD[torch.arange(len(chosen), device=self._device), length_C])
             order.append(chosen)

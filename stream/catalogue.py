@@ -71,6 +71,11 @@ class Catalogue:
         told: dict[str, Any] = msgspec.json.decode(self._metadata.get(row, b"{}"))
         return told
 
+    def described(self, upserts: "Sequence[Item]") -> dict[int, dict[str, Any]]:
+        """The metadata of the items that these are about, by row, as it is now."""
+        rows = dict.fromkeys(self.rows([str(upsert.item) for upsert in upserts]).tolist())
+        return {row: self.metadata(row) for row in rows if row in self._metadata}
+
     def admit(self, clicked: Sequence[str], upserts: "Sequence[Item]") -> Int32s:
         """Count clicks, admit whoever is due, and return the rows that were recycled for them."""
         known_N = self._table.rows(clicked)

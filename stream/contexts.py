@@ -135,6 +135,7 @@ class ContextBuilder:
             n_items=len(self._catalogue),
             recycled_R=recycled_R,
             forgotten_F=np.array([hash64(user) for user in forgotten], np.int64),
+            described=self._catalogue.described(upserts),
         )
 
     def _merged_with(self, batch: Batch) -> tuple[dict[str, int], Timelines]:

@@ -313,12 +313,14 @@ class Changes:
     """How the catalogue and the users moved after a batch.
 
     Rows `recycled_R` mean other items from now on: whoever holds anything by row drops it.
-    Users `forgotten_F` (64-bit hashes) asked to be erased.
+    Users `forgotten_F` (64-bit hashes) asked to be erased. `described` holds, by row, all that is
+    known of an item whose metadata came or changed: title, text, category, ...
     """
 
     n_items: int
     recycled_R: Int32s
     forgotten_F: Int64s
+    described: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@
 Each history is a context of its own, and all of it belongs to the session unless told otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -91,10 +92,14 @@ def make_outcomes(lessons: Lessons) -> Outcomes:
 
 
 def make_changes(
-    n_items: int, recycled: Sequence[int] = (), forgotten: Sequence[int] = ()
+    n_items: int,
+    recycled: Sequence[int] = (),
+    forgotten: Sequence[int] = (),
+    described: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> Changes:
     """Changes after a batch; by default nothing but the number of items."""
-    return Changes(n_items, np.array(recycled, np.int32), np.array(forgotten, np.int64))
+    rows, users = np.array(recycled, np.int32), np.array(forgotten, np.int64)
+    return Changes(n_items, rows, users, described or {})
 
 
 def _lengths(histories: Rows) -> list[int]:

@@ -6,12 +6,11 @@ import torch
 from learners.averaging import AveragedScorer
 from learners.scorer import Scorer
 from tests.conformance.stateful_contract import StatefulContract
+from tests.learners.small_scorers import small_scorer
 
 
 def scorer_of(n_items: int) -> Scorer:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        scorer = Scorer(4, width=8, layers=1, heads=2, dropout=0.1, temperature=8.0)
+    scorer = small_scorer()
     grow(scorer, n_items)
     return scorer
 

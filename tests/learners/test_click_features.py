@@ -5,15 +5,11 @@ from learners.click_features import N_FEATURES, click_features, steps
 from learners.scorer import Scorer
 from stream.values import Contexts, Shown
 from tests.learners.shown_lists import make_shown, make_shown_lessons
+from tests.learners.small_scorers import small_scorer
 
 
 def scorer_of(n_items: int = 4) -> Scorer:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        scorer = Scorer(6, width=8, layers=1, heads=2, dropout=0.2, temperature=5.0).eval()
-        scorer.items.vector_VD = torch.nn.Parameter(torch.randn(n_items, 8), requires_grad=False)
-    scorer.items.n_items = n_items
-    return scorer
+    return small_scorer(n_items).requires_grad_(requires_grad=False)
 
 
 def cosine(one: torch.Tensor, other: torch.Tensor) -> float:

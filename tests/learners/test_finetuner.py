@@ -8,16 +8,11 @@ from learners.finetuner import FineTuner, FineTunerConfig
 from learners.scorer import Scorer
 from stream.values import Changes
 from tests.conformance.stateful_contract import StatefulContract
-
-
-def scorer_of(seed: int = 0) -> Scorer:
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return Scorer(4, width=8, layers=1, heads=2, dropout=0.1, temperature=8.0).eval()
+from tests.learners.small_scorers import small_scorer
 
 
 def tuner_of(n_items: int = 6) -> tuple[Scorer, FineTuner]:
-    scorer = scorer_of()
+    scorer = small_scorer()
     tuner = FineTuner(FineTunerConfig(), scorer, seed=0)
     if n_items:
         tuner.follow(changes_of(n_items))
@@ -29,8 +24,9 @@ def changes_of(n_items: int, recycled: tuple[int, ...] = ()) -> Changes:
 
 
 def loss_of(scorer: Scorer, target: int = 1) -> torch.Tensor:
-    state_CSD = scorer.states(torch.tensor([[0, 1, 2], [2, 3, -1]]))
-    scores_NV = scorer.scores(state_CSD[:, 2])
+    item_VD = scorer.items.vectors()
+    state_CSD = scorer.states(torch.tensor([[0, 1, 2], [2, 3, -1]]), item_VD)
+    scores_NV = scorer.scores(state_CSD[:, 2], item_VD)
     return torch.nn.functional.cross_entropy(scores_NV, torch.tensor([target, target]))
 
 
@@ -202,4 +198,5 @@ def test_a_state_that_was_taken_back_goes_on_as_it_did():
         steps(scorer, tuner, 3)
         ends.append(scorer.start_D.detach().clone())
         tuner.restore(earlier, np.arange(6))
-    torch.testing.assert_close(ends[0], ends[1], rtol=1e-3, atol=1e-4)
+    # Nearly: the item table's step count, by which its bias is corrected, goes on as well.
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-3, atol=1e-3)

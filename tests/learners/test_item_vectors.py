@@ -1,20 +1,47 @@
+import numpy as np
 import torch
 
-from learners.item_vectors import ItemVectors
+from learners.item_content import ItemContentConfig
+from tests.learners.small_scorers import item_vectors
+from tests.stream_values import make_changes
 
 
-def test_only_rows_in_use_are_scored_and_have_length_one():
-    items = ItemVectors(4)
+def test_without_metadata_the_vectors_in_use_are_the_table_itself():
+    items = item_vectors(width=4)
     items.vector_VD = torch.nn.Parameter(torch.randn(6, 4))
     items.n_items = 5
-    assert items.units().shape == (5, 4)
-    torch.testing.assert_close(items.units().norm(dim=-1), torch.ones(5))
+    items.content.follow(make_changes(5))
+    assert torch.equal(items.vectors(), items.vector_VD[:5])
+
+
+def test_to_an_items_own_vector_come_the_mean_of_its_tokens_and_its_dense_vectors():
+    items = item_vectors(ItemContentConfig(tokens=4, token_buckets=64, vectors={"image": 2}), 4)
+    items.vector_VD = torch.nn.Parameter(torch.randn(3, 4))
+    items.n_items = 3
+    told = {"title": "red shoes", "vectors": {"image": [0.0, 2.0]}}
+    items.content.follow(make_changes(3, described={1: told}))
+    vector_VD = items.vectors()
+    assert torch.equal(vector_VD[[0, 2]], items.vector_VD[[0, 2]])
+    bags = items.content.bags(torch.device("cpu"))
+    expected = items.vector_VD[1] + items.token_HD[bags.bucket_N].mean(dim=0) + items.dense_ED[1]
+    torch.testing.assert_close(vector_VD[1], expected)
+
+
+def test_what_was_first_asked_for_while_serving_can_be_trained_on():
+    items = item_vectors(width=4)
+    items.vector_VD = torch.nn.Parameter(torch.randn(1, 4))
+    items.n_items = 1
+    items.content.follow(make_changes(1, described={0: {"title": "red"}}))
+    with torch.inference_mode():
+        items.vectors()
+    items.vectors().sum().backward()
+    assert np.count_nonzero(items.token_HD.grad.any(dim=1)) == 1
 
 
 def test_fresh_vectors_are_drawn_from_the_generator_alone():
     tables = []
     for _ in range(2):
-        items = ItemVectors(4)
+        items = item_vectors(width=4)
         items.vector_VD = torch.nn.Parameter(torch.zeros(6, 4))
         items.start_fresh(torch.tensor([1, 4]), torch.Generator().manual_seed(7))
         tables.append(items.vector_VD.detach())

@@ -53,6 +53,15 @@ def test_a_later_upsert_changes_what_it_names_and_keeps_the_rest():
     assert catalogue.metadata(0) == {"title": "new", "category": "kitchen"}
 
 
+def test_what_is_known_now_of_the_items_that_events_are_about_is_told_by_row():
+    catalogue = Catalogue(CatalogueConfig(max_items=2))
+    catalogue.admit([], [Item("i1", 0, title="old", category="kitchen"), Item("i2", 0)])
+    again = [Item("i1", 1, title="new"), Item("i1", 2, text="a kettle"), Item("i2", 1)]
+    catalogue.admit([], again)
+    told = {"title": "new", "category": "kitchen", "text": "a kettle"}
+    assert catalogue.described([*again, Item("unknown", 1, title="x")]) == {0: told}
+
+
 def test_a_recycled_row_has_no_metadata():
     catalogue = catalogue_of(max_items=1)
     catalogue.admit([], [Item(item="a", ts=1, title="A kettle")])

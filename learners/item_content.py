@@ -1,0 +1,163 @@
+"""What is known of each item beside its clicks, by row: its tokens, and vectors made elsewhere.
+
+# V items in use, L tokens of an item, E length of all dense vectors of an item, N tokens of all
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from learners.item_tokens import buckets
+from learners.text_encoder import TextEncoder
+from stream.growth import grown
+from stream.values import Changes, Int32s, State
+
+LOGGER = logging.getLogger("freshrank.learner")
+
+_MOST_ROWS = 2**31 - 1
+
+
+class ItemContentConfig(BaseModel):
+    """What is read of an item's metadata."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: int = Field(default=24, ge=0, le=256)
+    """Of title, text, category and attributes, for each item; 0 reads none."""
+    token_buckets: int = Field(default=16_384, ge=2, le=2**24)
+    """Learned vectors that all tokens share."""
+    text_encoder: str | None = None
+    """A folder with an `AutoModel` of transformers that reads title and text, or `minilm`."""
+    vectors: dict[str, Annotated[int, Field(ge=1, le=65_536)]] = {}
+    """Vectors that item events bring, of images say: their names, and how long each is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bags:
+    """The tokens of the items in use, end to end: item v's begin at `starts_V[v]`."""
+
+    bucket_N: Tensor
+    starts_V: Tensor
+
+
+class ItemContent:
+    """Follows the catalogue.
+
+    Memory: 4 * L + 2 * E bytes a row.
+
+    Parameters
+    ----------
+    config : ItemContentConfig
+        What is read.
+
+    Raises
+    ------
+    ConfigError
+        If the text encoder cannot be used.
+    """
+
+    def __init__(self, config: ItemContentConfig) -> None:
+        self._config = config
+        self._encoder = TextEncoder(config.text_encoder) if config.text_encoder else None
+        widths = {"text": self._encoder.width} if self._encoder else {}
+        widths |= {f"vectors.{name}": width for name, width in config.vectors.items()}
+        ends = list(accumulate(widths.values()))
+        self._block = {
+            name: slice(end - width, end)
+            for (name, width), end in zip(widths.items(), ends, strict=True)
+        }
+        self.width = ends[-1] if ends else 0
+        self._n_items = 0
+        self._bucket_VL: Int32s = np.zeros((0, config.tokens), np.int32)
+        self._n_tokens_V: Int32s = np.zeros(0, np.int32)
+        self._dense_VE: NDArray[np.float16] = np.zeros((0, self.width), np.float16)
+        self._bags: Bags | None = None
+        self._dense: Tensor | None = None
+
+    def follow(self, changes: Changes) -> None:
+        """Drop what recycled rows said, and take in what items say now."""
+        self._n_items = changes.n_items
+        self._bucket_VL = grown(self._bucket_VL, self._n_items, _MOST_ROWS)
+        self._n_tokens_V = grown(self._n_tokens_V, self._n_items, _MOST_ROWS)
+        self._dense_VE = grown(self._dense_VE, self._n_items, _MOST_ROWS)
+        self._n_tokens_V[changes.recycled_R] = 0
+        self._dense_VE[changes.recycled_R] = 0
+        for row, told in changes.described.items():
+            found = buckets(told, self._config.token_buckets, self._config.tokens)
+            self._bucket_VL[row, : len(found)] = found
+            self._n_tokens_V[row] = len(found)
+            self._take_vectors(row, told)
+        if self._encoder and changes.described:
+            texts = [
+                f"{t.get('title') or ''}\n{t.get('text') or ''}" for t in changes.described.values()
+            ]
+            self._dense_VE[list(changes.described), self._block["text"]] = self._encoder.encode(
+                texts
+            )
+        self._bags = self._dense = None
+
+    def bags(self, device: torch.device) -> Bags | None:
+        """The tokens of the items in use; None if no item has any."""
+        if self._bags is None and self._n_tokens_V[: self._n_items].any():
+            n_tokens_V = self._n_tokens_V[: self._n_items]
+            starts_V = np.cumsum(n_tokens_V, dtype=np.int64) - n_tokens_V
+            with torch.inference_mode(mode=False):  # whoever asks first, training uses it too
+                bucket_N = torch.from_numpy(self._buckets_in_use().astype(np.int64))
+                self._bags = Bags(bucket_N.to(device), torch.from_numpy(starts_V).to(device))
+        return self._bags
+
+    def dense(self, device: torch.device) -> Tensor | None:
+        """Each item's vectors side by side, of length 1 or 0 each, float32, shape (V, E)."""
+        if self._dense is None and self.width:
+            with torch.inference_mode(mode=False):
+                self._dense = torch.from_numpy(self._dense_VE[: self._n_items]).to(device).float()
+        return self._dense
+
+    def state_dict(self) -> State:
+        return {
+            "schema_version": 1,
+            "n_tokens": self._n_tokens_V[: self._n_items],
+            "bucket": self._buckets_in_use(),
+            "dense": self._dense_VE[: self._n_items],
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        self._n_tokens_V = np.array(state["n_tokens"], np.int32)
+        self._n_items = len(self._n_tokens_V)
+        self._bucket_VL = np.zeros((self._n_items, self._config.tokens), np.int32)
+        self._bucket_VL[self._is_token()] = state["bucket"]
+        self._dense_VE = np.array(state["dense"], np.float16)
+        self._bags = self._dense = None
+
+    def _is_token(self) -> NDArray[np.bool_]:
+        return np.arange(self._config.tokens) < self._n_tokens_V[: self._n_items, None]
+
+    def _buckets_in_use(self) -> Int32s:
+        in_use: Int32s = self._bucket_VL[: self._n_items][self._is_token()]
+        return in_use
+
+    def _take_vectors(self, row: int, told: Mapping[str, Any]) -> None:
+        given = told.get("vectors") or {}
+        for name, width in self._config.vectors.items():
+            if name not in given:
+                continue
+            vector = np.asarray(given[name], np.float64)
+            with np.errstate(over="ignore"):
+                norm = np.linalg.norm(vector)
+            if vector.shape != (width,) or not np.isfinite(norm):
+                LOGGER.warning(
+                    "a vector %r of an item is not used: expected %d finite numbers, got %d",
+                    name,
+                    width,
+                    vector.size,
+                )
+            elif norm > 0:
+                self._dense_VE[row, self._block[f"vectors.{name}"]] = vector / norm
