@@ -214,7 +214,7 @@ def run_bare(config: TransformerConfig, batches: Sequence[BareBatch], n_items: i
     torch.manual_seed(config.seed)
     content = ItemContent(config.content)
     scorer = Scorer(
-        ItemVectors(config.width, config.content.token_buckets, content),
+        ItemVectors(config.width, content),
         config.history_items,
         config.layers,
         config.heads,
@@ -226,7 +226,8 @@ def run_bare(config: TransformerConfig, batches: Sequence[BareBatch], n_items: i
     optimizer = torch.optim.AdamW(scorer.parameters(), lr=4e-3, fused=True)
     started_s = time.perf_counter()
     for batch in batches:
-        scorer.items.n_items = served.items.n_items = batch.n_items
+        for one in (scorer, served):
+            one.items.n_rows["vector_VD"] = batch.n_items
         if batch.n_items:
             with torch.inference_mode():
                 item_VD = served.items.vectors()

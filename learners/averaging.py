@@ -9,12 +9,14 @@ pass over the weights a step [1]_.
 """
 
 import copy
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from learners.item_vectors import TABLES
 from learners.scorer import Scorer
 from stream.values import Int32s, State
 
@@ -50,34 +52,37 @@ class AveragedScorer:
             torch._foreach_lerp_(means, trained, 1 - decay)
         self._n_updates += 1
 
-    def start_fresh(self, rows_R: Int32s) -> None:
-        """Take over the table's size, and the trained vectors of rows that were just made."""
+    def start_fresh(self, fresh: Mapping[str, Int32s]) -> None:
+        """Take over the tables' sizes, and the trained vectors of rows that were just made."""
         trained = self._trained.items
-        self.scorer.items.n_items = trained.n_items
-        mean_VD = self.scorer.items.vector_VD
-        if len(mean_VD) != len(trained.vector_VD):
-            resized = trained.vector_VD.detach().clone()
-            n_kept = min(len(mean_VD), len(resized))
-            resized[:n_kept] = mean_VD[:n_kept]
-            mean_VD = nn.Parameter(resized, requires_grad=False)
-            self.scorer.items.vector_VD = mean_VD
-        rows = torch.from_numpy(rows_R.astype(np.int64)).to(mean_VD.device)
-        mean_VD[rows] = trained.vector_VD.detach()[rows]
+        self.scorer.items.n_rows = dict(trained.n_rows)
+        for name, rows_R in fresh.items():
+            mean, table = self.scorer.items.table(name), trained.table(name).detach()
+            if len(mean) != len(table):
+                resized = table.clone()
+                n_kept = min(len(mean), len(resized))
+                resized[:n_kept] = mean[:n_kept]
+                mean = nn.Parameter(resized, requires_grad=False)
+                setattr(self.scorer.items, name, mean)
+            rows = torch.from_numpy(rows_R.astype(np.int64)).to(mean.device)
+            mean[rows] = table[rows]
 
     def restore(self, state: State, rows_R: NDArray[np.int64]) -> None:
         """Take back an earlier state's means; of the items, these rows' alone."""
         for name, mean in self.scorer.named_parameters():
-            taken = rows_R if name == _ITEM_TABLE else slice(None)
-            mean[taken] = torch.from_numpy(np.array(state["weights"][name][taken])).to(mean.device)
+            saved = state["weights"][name]
+            taken = rows_R if name == _ITEM_TABLE else slice(len(saved) if saved.ndim else None)
+            mean[taken] = torch.from_numpy(np.array(saved[taken])).to(mean.device)
 
     def state_dict(self) -> State:
         weights = {name: weight.cpu().numpy() for name, weight in self.scorer.named_parameters()}
-        weights[_ITEM_TABLE] = weights[_ITEM_TABLE][: self.scorer.items.n_items]
+        for name, n_rows in self.scorer.items.n_rows.items():
+            weights[f"items.{name}"] = weights[f"items.{name}"][:n_rows]
         return {"schema_version": 1, "weights": weights, "n_updates": self._n_updates}
 
     def load_state_dict(self, state: State) -> None:
         """Take over saved means; the trained scorer must have been restored before."""
-        self.start_fresh(np.zeros(0, np.int32))
+        self.start_fresh(dict.fromkeys(TABLES, np.zeros(0, np.int32)))
         for name, weight in self.scorer.named_parameters():
             saved = torch.from_numpy(np.array(state["weights"][name]))
             weight[: len(saved)] = saved.to(weight.device)

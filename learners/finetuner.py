@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
+from learners.item_vectors import TABLES
 from learners.scorer import Scorer
 from stream.values import Changes, Int32s, State
 
@@ -80,26 +81,21 @@ class FineTuner:
         else:
             self._n_skipped += 1
 
-    def follow(self, changes: Changes) -> Int32s:
-        """Give new and recycled rows fresh vectors and no moments, and say which they are."""
+    def follow(self, changes: Changes) -> dict[str, Int32s]:
+        """Give new and recycled rows fresh vectors and no moments, and say which, by table.
+
+        What the items say of themselves must have followed before.
+        """
         items = self._scorer.items
-        fresh = np.concatenate(
-            [changes.recycled_R, np.arange(items.n_items, changes.n_items, dtype=np.int32)]
-        )
-        if not len(fresh):
-            return fresh
-        if changes.n_items > len(items.vector_VD):
-            self._resize(max(changes.n_items, 2 * len(items.vector_VD)))
-        items.n_items = changes.n_items
-        generator = torch.Generator().manual_seed(_mix(self._seed, self._n_fresh))
-        rows_R = torch.from_numpy(fresh.astype(np.int64))
-        items.start_fresh(rows_R, generator)
-        # The table's step count stays: late in a stream a fresh row's first steps are not damped
-        # by bias correction, and it learns faster than rows did at the beginning.
-        moments = self._optimizer.state.get(items.vector_VD, {})
-        for moment in _MOMENTS if moments else ():
-            moments[moment][rows_R] = 0.0
-        self._n_fresh += len(fresh)
+        n_rows = {"vector_VD": changes.n_items, "token_HD": items.content.n_buckets}
+        fresh = {
+            name: np.arange(items.n_rows[name], n, dtype=np.int32) for name, n in n_rows.items()
+        }
+        fresh["vector_VD"] = np.concatenate([changes.recycled_R, fresh["vector_VD"]])
+        items.n_rows = n_rows
+        for name, rows_R in fresh.items():
+            if len(rows_R):
+                self._start_fresh(name, rows_R)
         return fresh
 
     def adjust(self, learning_rate_factor: float) -> None:
@@ -117,9 +113,10 @@ class FineTuner:
         """
         for name, weight in self._scorer.named_parameters():
             saved = state["weights"][name]
-            is_items = name == _ITEM_TABLE
-            kept = torch.from_numpy(rows_R) if is_items else slice(None)
-            taken = rows_R if is_items else slice(None)
+            is_items, is_table = name == _ITEM_TABLE, name in self._n_rows()
+            whole = slice(len(saved["weight"]) if is_table else None)
+            kept = torch.from_numpy(rows_R) if is_items else whole
+            taken = rows_R if is_items else whole
             with torch.no_grad():
                 weight[kept] = _tensor(saved["weight"][taken], weight)
             if "step" not in saved and weight not in self._optimizer.state:
@@ -128,18 +125,18 @@ class FineTuner:
             for moment in _MOMENTS:
                 known = moment in saved
                 moments[moment][kept] = _tensor(saved[moment][taken], weight) if known else 0.0
-            # Bias is corrected by a tensor's step count, which belongs to its moments; the item
-            # table's stands for all rows, and never goes back.
+            # Bias is corrected by a tensor's step count, which belongs to its moments; a table's
+            # stands for all its rows, and never goes back.
             step = float(saved.get("step", 0))
-            moments["step"].fill_(max(step, float(moments["step"])) if is_items else step)
+            moments["step"].fill_(max(step, float(moments["step"])) if is_table else step)
             self._optimizer.state[weight] = moments
 
     def state_dict(self) -> State:
-        n_items = self._scorer.items.n_items
+        n_rows = self._n_rows()
         weights: State = {}
         for name, weight in self._scorer.named_parameters():
             moments = self._optimizer.state.get(weight, {})
-            kept = slice(n_items if name == _ITEM_TABLE else None)
+            kept = slice(n_rows.get(name))
             weights[name] = {"weight": _array(weight[kept])} | {
                 moment: _array(moments[moment][kept]) for moment in _MOMENTS if moments
             }
@@ -148,17 +145,18 @@ class FineTuner:
         return {
             "schema_version": 1,
             "weights": weights,
-            "n_items": n_items,
-            # The norm of a gradient is summed in an order that depends on the table's length.
-            "capacity": len(self._scorer.items.vector_VD),
+            "n_rows": dict(self._scorer.items.n_rows),
+            # The norm of a gradient is summed in an order that depends on a table's length.
+            "capacity": {name: len(self._scorer.items.table(name)) for name in TABLES},
             "n_steps": self._n_steps,
             "n_skipped": self._n_skipped,
             "n_fresh": self._n_fresh,
         }
 
     def load_state_dict(self, state: State) -> None:
-        self._resize(state["capacity"])
-        self._scorer.items.n_items = state["n_items"]
+        for table, capacity in state["capacity"].items():
+            self._resize(table, capacity)
+        self._scorer.items.n_rows = dict(state["n_rows"])
         for name, weight in self._scorer.named_parameters():
             saved = state["weights"][name]
             with torch.no_grad():
@@ -185,11 +183,30 @@ class FineTuner:
             {"params": items, "lr": config.item_learning_rate, "weight_decay": 0.0},
         ]
 
-    def _resize(self, n_rows: int) -> None:
-        """Put the item vectors, with their moments, into a table of `n_rows` rows."""
-        old = self._scorer.items.vector_VD
+    def _n_rows(self) -> dict[str, int]:
+        """The rows in use of each table, by the parameter's name."""
+        return {f"items.{name}": n for name, n in self._scorer.items.n_rows.items()}
+
+    def _start_fresh(self, name: str, fresh: Int32s) -> None:
+        items = self._scorer.items
+        n_rows, capacity = items.n_rows[name], len(items.table(name))
+        if n_rows > capacity:
+            self._resize(name, max(n_rows, 2 * capacity))
+        generator = torch.Generator().manual_seed(_mix(self._seed, self._n_fresh))
+        rows_R = torch.from_numpy(fresh.astype(np.int64))
+        items.start_fresh(name, rows_R, generator)
+        # The table's step count stays: late in a stream a fresh row's first steps are not damped
+        # by bias correction, and it learns faster than rows did at the beginning.
+        moments = self._optimizer.state.get(items.table(name), {})
+        for moment in _MOMENTS if moments else ():
+            moments[moment][rows_R] = 0.0
+        self._n_fresh += len(fresh)
+
+    def _resize(self, name: str, n_rows: int) -> None:
+        """Put a table's vectors, with their moments, into one of `n_rows` rows."""
+        old = self._scorer.items.table(name)
         new = nn.Parameter(_resized(old.detach(), n_rows))
-        self._scorer.items.vector_VD = new
+        setattr(self._scorer.items, name, new)
         for group in self._optimizer.param_groups:
             group["params"] = [new if p is old else p for p in group["params"]]
         if old in self._optimizer.state:

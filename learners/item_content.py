@@ -1,6 +1,7 @@
 """What is known of each item beside its clicks, by row: its tokens, and vectors made elsewhere.
 
-# V items in use, L tokens of an item, E length of all dense vectors of an item, N tokens of all
+# V items in use, L tokens of an item, E length of all dense vectors of an item, N tokens of all,
+# H buckets in use
 """
 
 import logging
@@ -33,7 +34,7 @@ class ItemContentConfig(BaseModel):
     tokens: int = Field(default=24, ge=0, le=256)
     """Of title, text, category and attributes, for each item; 0 reads none."""
     token_buckets: int = Field(default=16_384, ge=2, le=2**24)
-    """Learned vectors that all tokens share."""
+    """Learned vectors that all tokens share, at the most; a bucket has one once a token fell in."""
     text_encoder: str | None = None
     """A folder with an `AutoModel` of transformers that reads title and text, or `minilm`."""
     vectors: dict[str, Annotated[int, Field(ge=1, le=65_536)]] = {}
@@ -42,7 +43,10 @@ class ItemContentConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Bags:
-    """The tokens of the items in use, end to end: item v's begin at `starts_V[v]`."""
+    """The buckets of the tokens of the items in use, end to end: item v's begin at `starts_V[v]`.
+
+    Buckets are numbered in the order in which a token first fell into them.
+    """
 
     bucket_N: Tensor
     starts_V: Tensor
@@ -76,6 +80,7 @@ class ItemContent:
         }
         self.width = ends[-1] if ends else 0
         self._n_items = 0
+        self._number_of: dict[int, int] = {}
         self._bucket_VL: Int32s = np.zeros((0, config.tokens), np.int32)
         self._n_tokens_V: Int32s = np.zeros(0, np.int32)
         self._dense_VE: NDArray[np.float16] = np.zeros((0, self.width), np.float16)
@@ -91,7 +96,8 @@ class ItemContent:
         self._n_tokens_V[changes.recycled_R] = 0
         self._dense_VE[changes.recycled_R] = 0
         for row, told in changes.described.items():
-            found = buckets(told, self._config.token_buckets, self._config.tokens)
+            hashed = buckets(told, self._config.token_buckets, self._config.tokens)
+            found = [self._number_of.setdefault(one, len(self._number_of)) for one in hashed]
             self._bucket_VL[row, : len(found)] = found
             self._n_tokens_V[row] = len(found)
             self._take_vectors(row, told)
@@ -103,6 +109,11 @@ class ItemContent:
                 texts
             )
         self._bags = self._dense = None
+
+    @property
+    def n_buckets(self) -> int:
+        """H, the buckets that a token fell into so far."""
+        return len(self._number_of)
 
     def bags(self, device: torch.device) -> Bags | None:
         """The tokens of the items in use; None if no item has any."""
@@ -126,6 +137,7 @@ class ItemContent:
             "schema_version": 1,
             "n_tokens": self._n_tokens_V[: self._n_items],
             "bucket": self._buckets_in_use(),
+            "hash": np.array(list(self._number_of), np.int64),
             "dense": self._dense_VE[: self._n_items],
         }
 
@@ -134,6 +146,7 @@ class ItemContent:
         self._n_items = len(self._n_tokens_V)
         self._bucket_VL = np.zeros((self._n_items, self._config.tokens), np.int32)
         self._bucket_VL[self._is_token()] = state["bucket"]
+        self._number_of = {one: number for number, one in enumerate(state["hash"].tolist())}
         self._dense_VE = np.array(state["dense"], np.float16)
         self._bags = self._dense = None
 

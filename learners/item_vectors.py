@@ -4,7 +4,7 @@ An item's vector is its own, learned from its clicks, plus the mean of the vecto
 which it shares with every item that has them [1]_, and a learned projection of its dense vectors:
 one that nobody clicked yet stands among its like.
 
-# V items in use, D embedding width, R rows started fresh, H token buckets,
+# V items in use, D embedding width, R rows started fresh, H token buckets in use,
 # E length of all dense vectors of an item
 
 References
@@ -18,19 +18,19 @@ from torch.nn import functional
 
 from learners.item_content import ItemContent
 
+TABLES = ("vector_VD", "token_HD")
+
 
 class ItemVectors(nn.Module):
-    """Item vectors, in a table that grows by doubling.
+    """Item vectors and token vectors, in tables that grow by doubling.
 
-    Only the first `n_items` rows are in use. Memory: 4 * D bytes a row, and twice that
-    for the optimizer's moments.
+    Only the first `n_rows[table]` rows of a table are in use. Memory: 4 * D bytes a row, and twice
+    that for the optimizer's moments.
 
     Parameters
     ----------
     width : int
         D, length of a vector.
-    n_buckets : int
-        H, vectors that tokens share.
     content : ItemContent
         What the items say of themselves.
     """
@@ -39,17 +39,23 @@ class ItemVectors(nn.Module):
     # an item's first clicks turn its vector fast.
     INITIAL_DEVIATION = 0.1
 
-    def __init__(self, width: int, n_buckets: int, content: ItemContent) -> None:
+    def __init__(self, width: int, content: ItemContent) -> None:
         super().__init__()
-        self.n_items = 0
         self.content = content
+        self.n_rows = dict.fromkeys(TABLES, 0)
         self.vector_VD = nn.Parameter(torch.zeros(0, width))
-        self.token_HD = nn.Parameter(self.INITIAL_DEVIATION * torch.randn(n_buckets, width))
+        self.token_HD = nn.Parameter(torch.zeros(0, width))
         self.dense_ED = nn.Parameter(self.INITIAL_DEVIATION * torch.randn(content.width, width))
+
+    def table(self, name: str) -> nn.Parameter:
+        """A table, with the rows that are not in use yet."""
+        table = self.get_parameter(name)
+        assert isinstance(table, nn.Parameter)
+        return table
 
     def vectors(self) -> Tensor:
         """The vectors of the items in use, of any length, shape (V, D)."""
-        vector_VD = self.vector_VD[: self.n_items]
+        vector_VD = self.vector_VD[: self.n_rows["vector_VD"]]
         if (bags := self.content.bags(vector_VD.device)) is not None:
             vector_VD = vector_VD + functional.embedding_bag(
                 bags.bucket_N, self.token_HD, bags.starts_V, mode="mean"
@@ -58,8 +64,9 @@ class ItemVectors(nn.Module):
             vector_VD = vector_VD + dense_VE @ self.dense_ED
         return vector_VD
 
-    def start_fresh(self, rows_R: Tensor, generator: torch.Generator) -> None:
-        """Give rows new random vectors."""
-        fresh = torch.randn(len(rows_R), self.vector_VD.shape[1], generator=generator)
+    def start_fresh(self, name: str, rows_R: Tensor, generator: torch.Generator) -> None:
+        """Give rows of a table new random vectors."""
+        table = self.table(name)
+        fresh = torch.randn(len(rows_R), table.shape[1], generator=generator)
         with torch.no_grad():
-            self.vector_VD[rows_R] = (fresh * self.INITIAL_DEVIATION).to(self.vector_VD.device)
+            table[rows_R] = (fresh * self.INITIAL_DEVIATION).to(table.device)

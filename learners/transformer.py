@@ -112,7 +112,7 @@ class TransformerLearner:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             scorer = Scorer(
-                ItemVectors(config.width, config.content.token_buckets, self._content),
+                ItemVectors(config.width, self._content),
                 config.history_items,
                 config.layers,
                 config.heads,
@@ -202,7 +202,10 @@ class TransformerLearner:
         ValueError
             If `is_same_V` has another length than there are items.
         """
-        n_items, n_then = self._scorer.items.n_items, state["finetuner"]["n_items"]
+        n_items, n_then = (
+            self._scorer.items.n_rows["vector_VD"],
+            state["finetuner"]["n_rows"]["vector_VD"],
+        )
         if len(is_same_V) != n_items:
             raise ValueError(f"expected a truth value for {n_items} items, got {len(is_same_V)}")
         rows_R = np.flatnonzero(is_same_V[:n_then])

@@ -33,7 +33,7 @@ MAX_HISTORY = 6
 class LearnerContract(StatefulContract):
     @staticmethod
     def drive(learner: Any, step: int) -> Predictions:
-        """A batch: predict, learn, then a catalogue that grew, recycled rows, forgotten users."""
+        """A batch: predict, learn, then a larger catalogue, recycled rows, forgotten users."""
         n_items = N_ITEMS_OF_STEP[step % len(N_ITEMS_OF_STEP)]
         queries = replace(random_queries(step, n_items), shown=random_shown(step, n_items))
         predictions = learner.predict(queries)
@@ -41,7 +41,9 @@ class LearnerContract(StatefulContract):
         n_next = N_ITEMS_OF_STEP[(step + 1) % len(N_ITEMS_OF_STEP)]
         recycled = [3, 7] if step % 3 == 1 else []
         forgotten = [2, 5] if step % 3 == 2 else []
-        learner.follow(make_changes(max(n_items, n_next), recycled, forgotten))
+        told = {"title": f"red shoes {step}", "category": "shoes"}
+        described = {7: told, n_items - 1: told} if step % 2 else {}
+        learner.follow(make_changes(max(n_items, n_next), recycled, forgotten, described))
         return predictions
 
     def driven(self, n_steps: int = 5) -> Learner:

@@ -9,8 +9,7 @@ from learners.scorer import Scorer
 
 def item_vectors(config: ItemContentConfig | None = None, width: int = 8) -> ItemVectors:
     """An item tower without items, of few token buckets."""
-    config = config or ItemContentConfig(tokens=4, token_buckets=16)
-    return ItemVectors(width, config.token_buckets, ItemContent(config))
+    return ItemVectors(width, ItemContent(config or ItemContentConfig(tokens=4, token_buckets=16)))
 
 
 def small_scorer(
@@ -27,5 +26,5 @@ def small_scorer(
         torch.manual_seed(seed)
         scorer = Scorer(item_vectors(), history_items, layers, 2, dropout, temperature).eval()
         scorer.items.vector_VD = torch.nn.Parameter(torch.randn(n_items, 8))
-    scorer.items.n_items = n_items
+    scorer.items.n_rows["vector_VD"] = n_items
     return scorer

@@ -18,7 +18,7 @@ def scorer_of(n_items: int) -> Scorer:
 def grow(scorer: Scorer, n_items: int) -> None:
     table = torch.randn(n_items, 8, generator=torch.Generator().manual_seed(n_items))
     scorer.items.vector_VD = torch.nn.Parameter(table)
-    scorer.items.n_items = n_items
+    scorer.items.n_rows["vector_VD"] = n_items
 
 
 def move(scorer: Scorer, step: int) -> None:
@@ -55,11 +55,11 @@ def test_fresh_rows_are_served_at_once_and_the_others_keep_their_mean():
     averaged.update()
     before = averaged.scorer.items.vector_VD.clone()
     grow(trained, 5)
-    averaged.start_fresh(np.array([1, 3, 4], np.int32))
+    averaged.start_fresh({"vector_VD": np.array([1, 3, 4], np.int32)})
     after = averaged.scorer.items.vector_VD
     assert torch.equal(after[[0, 2]], before[[0, 2]])
     assert torch.equal(after[[1, 3, 4]], trained.items.vector_VD.detach()[[1, 3, 4]])
-    assert averaged.scorer.items.n_items == 5
+    assert averaged.scorer.items.n_rows["vector_VD"] == 5
 
 
 class TestAveragedScorerState(StatefulContract):
@@ -70,7 +70,7 @@ class TestAveragedScorerState(StatefulContract):
     @staticmethod
     def drive(stateful: AveragedScorer, step: int) -> object:
         grow(stateful._trained, 3 + step)
-        stateful.start_fresh(np.array([2 + step], np.int32))
+        stateful.start_fresh({"vector_VD": np.array([2 + step], np.int32)})
         stateful.update()
         return stateful.scorer.items.vector_VD.numpy().copy()
 
@@ -104,7 +104,7 @@ def test_means_are_taken_back_those_of_items_row_by_row():
     averaged.update()
     earlier = copy.deepcopy(averaged.state_dict())
     grow(trained, 5)
-    averaged.start_fresh(np.array([3, 4], np.int32))
+    averaged.start_fresh({"vector_VD": np.array([3, 4], np.int32)})
     for step in range(3):
         move(trained, step)
         averaged.update()

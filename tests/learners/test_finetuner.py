@@ -6,21 +6,17 @@ import torch
 
 from learners.finetuner import FineTuner, FineTunerConfig
 from learners.scorer import Scorer
-from stream.values import Changes
 from tests.conformance.stateful_contract import StatefulContract
 from tests.learners.small_scorers import small_scorer
+from tests.stream_values import make_changes
 
 
 def tuner_of(n_items: int = 6) -> tuple[Scorer, FineTuner]:
     scorer = small_scorer()
     tuner = FineTuner(FineTunerConfig(), scorer, seed=0)
     if n_items:
-        tuner.follow(changes_of(n_items))
+        tuner.follow(make_changes(n_items))
     return scorer, tuner
-
-
-def changes_of(n_items: int, recycled: tuple[int, ...] = ()) -> Changes:
-    return Changes(n_items, np.array(recycled, np.int32), np.zeros(0, np.int64))
 
 
 def loss_of(scorer: Scorer, target: int = 1) -> torch.Tensor:
@@ -58,7 +54,7 @@ def test_growth_keeps_every_row_and_its_moments():
     steps(scorer, tuner, 3)
     before = tuner.state_dict()["weights"]["items.vector_VD"]
     before = {name: np.array(value) for name, value in before.items()}
-    tuner.follow(changes_of(40))
+    tuner.follow(make_changes(40))
     after = tuner.state_dict()["weights"]["items.vector_VD"]
     for name in ("weight", "exp_avg", "exp_avg_sq"):
         np.testing.assert_array_equal(after[name][:6], before[name])
@@ -71,7 +67,7 @@ def test_a_recycled_row_starts_fresh_without_moments():
     scorer, tuner = tuner_of(6)
     steps(scorer, tuner, 3)
     before = np.array(tuner.state_dict()["weights"]["items.vector_VD"]["weight"])
-    tuner.follow(changes_of(6, recycled=(1,)))
+    tuner.follow(make_changes(6, recycled=(1,)))
     after = tuner.state_dict()["weights"]["items.vector_VD"]
     assert not np.array_equal(after["weight"][1], before[1])
     np.testing.assert_array_equal(np.delete(after["weight"], 1, 0), np.delete(before, 1, 0))
@@ -82,9 +78,9 @@ def test_a_recycled_row_starts_fresh_without_moments():
 
 def test_fresh_rows_do_not_depend_on_how_they_came():
     _, at_once = tuner_of(0)
-    at_once.follow(changes_of(6))
+    at_once.follow(make_changes(6))
     _, tuner = tuner_of(0)
-    tuner.follow(changes_of(6))
+    tuner.follow(make_changes(6))
     one, other = (t.state_dict()["weights"]["items.vector_VD"]["weight"] for t in (at_once, tuner))
     np.testing.assert_array_equal(one, other)
     assert len(np.unique(one, axis=0)) == 6
@@ -106,7 +102,7 @@ class TestFineTunerState(StatefulContract):
 
     @staticmethod
     def drive(stateful: FineTuner, step: int) -> object:
-        stateful.follow(changes_of(5 + step, recycled=(step,) if step else ()))
+        stateful.follow(make_changes(5 + step, recycled=(step,) if step else ()))
         steps(stateful._scorer, stateful, 2)
         return loss_of(stateful._scorer).detach().numpy()
 
@@ -117,6 +113,24 @@ def test_an_infinite_loss_with_finite_gradients_is_skipped_too():
     tuner.step(lambda: loss_of(scorer) + float("inf"))
     assert tuner.n_skipped == 1
     assert torch.equal(scorer.start_D, before)
+
+
+def test_a_token_that_is_new_has_a_fresh_vector_without_moments():
+    scorer, tuner = tuner_of()
+    content = scorer.items.content
+    for title in ("red", "red shoes"):
+        changes = make_changes(6, described={1: {"title": title}})
+        content.follow(changes)
+        fresh = tuner.follow(changes)
+        steps(scorer, tuner, 3)
+    assert {name: rows.tolist() for name, rows in fresh.items()} == {
+        "vector_VD": [],
+        "token_HD": [1],
+    }
+    state = tuner.state_dict()["weights"]["items.token_HD"]
+    assert state["weight"].shape == (2, 8)
+    # Three steps for the newer one, six for the older.
+    assert (np.abs(state["exp_avg_sq"][1]) < np.abs(state["exp_avg_sq"][0])).mean() > 0.5
 
 
 def test_each_step_draws_its_own_dropout():
@@ -156,7 +170,7 @@ def test_weights_and_moments_are_taken_back_those_of_items_row_by_row():
     scorer, tuner = tuner_of(6)
     steps(scorer, tuner, 3)
     earlier = copied(tuner)
-    tuner.follow(changes_of(9, recycled=(1,)))
+    tuner.follow(make_changes(9, recycled=(1,)))
     steps(scorer, tuner, 4)
     later = copied(tuner)
     tuner.restore(earlier, np.array([0, 2, 5]))
@@ -170,7 +184,7 @@ def test_weights_and_moments_are_taken_back_those_of_items_row_by_row():
             np.testing.assert_array_equal(entry[kind], expected, f"{name}.{kind}")
         if name in ("items.vector_VD", "start_D"):
             assert entry["step"] == (7 if name == "items.vector_VD" else 3)
-    counters = ("n_items", "capacity", "n_steps", "n_skipped", "n_fresh")
+    counters = ("n_rows", "capacity", "n_steps", "n_skipped", "n_fresh")
     assert [now[name] for name in counters] == [later[name] for name in counters]
 
 

@@ -9,7 +9,7 @@ from tests.stream_values import make_changes
 def test_without_metadata_the_vectors_in_use_are_the_table_itself():
     items = item_vectors(width=4)
     items.vector_VD = torch.nn.Parameter(torch.randn(6, 4))
-    items.n_items = 5
+    items.n_rows["vector_VD"] = 5
     items.content.follow(make_changes(5))
     assert torch.equal(items.vectors(), items.vector_VD[:5])
 
@@ -17,9 +17,10 @@ def test_without_metadata_the_vectors_in_use_are_the_table_itself():
 def test_to_an_items_own_vector_come_the_mean_of_its_tokens_and_its_dense_vectors():
     items = item_vectors(ItemContentConfig(tokens=4, token_buckets=64, vectors={"image": 2}), 4)
     items.vector_VD = torch.nn.Parameter(torch.randn(3, 4))
-    items.n_items = 3
+    items.n_rows["vector_VD"] = 3
     told = {"title": "red shoes", "vectors": {"image": [0.0, 2.0]}}
     items.content.follow(make_changes(3, described={1: told}))
+    items.token_HD = torch.nn.Parameter(torch.randn(items.content.n_buckets, 4))
     vector_VD = items.vectors()
     assert torch.equal(vector_VD[[0, 2]], items.vector_VD[[0, 2]])
     bags = items.content.bags(torch.device("cpu"))
@@ -30,8 +31,9 @@ def test_to_an_items_own_vector_come_the_mean_of_its_tokens_and_its_dense_vector
 def test_what_was_first_asked_for_while_serving_can_be_trained_on():
     items = item_vectors(width=4)
     items.vector_VD = torch.nn.Parameter(torch.randn(1, 4))
-    items.n_items = 1
+    items.n_rows["vector_VD"] = 1
     items.content.follow(make_changes(1, described={0: {"title": "red"}}))
+    items.token_HD = torch.nn.Parameter(torch.randn(2, 4))
     with torch.inference_mode():
         items.vectors()
     items.vectors().sum().backward()
@@ -43,7 +45,7 @@ def test_fresh_vectors_are_drawn_from_the_generator_alone():
     for _ in range(2):
         items = item_vectors(width=4)
         items.vector_VD = torch.nn.Parameter(torch.zeros(6, 4))
-        items.start_fresh(torch.tensor([1, 4]), torch.Generator().manual_seed(7))
+        items.start_fresh("vector_VD", torch.tensor([1, 4]), torch.Generator().manual_seed(7))
         tables.append(items.vector_VD.detach())
     assert torch.equal(tables[0], tables[1])
     assert tables[0][[1, 4]].any(dim=1).all()

@@ -331,7 +331,7 @@ def test_rows_that_mean_other_items_now_and_new_rows_keep_what_they_have_learned
         before, after, got = (_inside(state, part) for state in (earlier, later, now))
         assert got[[0, 3, 5]].tolist() == before[[0, 3, 5]].tolist()
         assert got[[4, 6, 8]].tolist() == after[[4, 6, 8]].tolist()
-    assert now["finetuner"]["n_items"] == 9
+    assert now["finetuner"]["n_rows"]["vector_VD"] == 9
     assert now["finetuner"]["capacity"] == later["finetuner"]["capacity"]
 
 
