@@ -29,6 +29,7 @@ from stream.kafka.writing.messages import Destination, dead_letter_message, reco
 from stream.live.health import Answers, HealthServer
 from stream.live.incidents import Incidents
 from stream.live.logs import adopt_loggers, set_level
+from stream.live.memory import FreedMemory
 from stream.live.rounds import Rounds
 from stream.live.stuck import Heartbeat
 from stream.live.supervisor import Supervisor
@@ -232,7 +233,7 @@ class Daemon:
         every_s = config.watch.every / 1000
         if self._supervisor.watchdog_s is not None:
             every_s = min(every_s, self._supervisor.watchdog_s / 4)
-        rounds = Rounds(every_s, [run.watch.step, run.heart.step, feed])
+        rounds = Rounds(every_s, [run.watch.step, run.heart.step, feed, FreedMemory().step])
         stack.enter_context(closing(rounds))
         rounds.start()
         if config.server.port is not None:
