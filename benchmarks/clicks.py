@@ -25,7 +25,7 @@ from stream.sources.shop_walks import walked
 from stream.sources.simulator import SimulatorConfig, write_simulation
 from stream.values import Bools, Float64s
 
-SETTINGS = ["shadows=[]", "threads=1", "evaluator.window_events=60000"]
+SETTINGS = ["champion=transformer", "shadows=[]", "threads=1", "evaluator.window_events=60000"]
 FIGURES = ("ctr", "calibration_ratio", "log_loss", "normalized_entropy", "auc")
 
 

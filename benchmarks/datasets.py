@@ -22,12 +22,15 @@ def data_folder(name: str) -> Path:
     return folder
 
 
-def event_file(name: str, into: Path) -> Path:
-    """The clicks of `ml-100k` or `diginetica`, or the `shop`'s events, as one file by time."""
+def event_file(name: str, into: Path, *, with_catalogue: bool = False) -> Path:
+    """The clicks of `ml-100k` or `diginetica`, or the `shop`'s events, as one file by time.
+
+    With its catalogue, `ml-100k` begins with what is known of every movie and user.
+    """
     if name == "shop":
         return write_simulation(SimulatorConfig(), into).events
     format_name = {"ml-100k": "movielens", "diginetica": "diginetica"}[name]
     path = into / f"{name}.jsonl"
-    options = {"with_catalogue": False} if name == "ml-100k" else {}
+    options = {"with_catalogue": with_catalogue} if name == "ml-100k" else {}
     import_events(format_name, data_folder(name), path, **options)
     return path

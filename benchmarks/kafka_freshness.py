@@ -31,14 +31,15 @@ WARM_UP_EVENTS = 20_000
 N_PARTITIONS = 4
 
 
+ALONE = ["champion=transformer", "shadows=[]"]
 LARGE_STEPS = ["learner.minibatch=256", "batch.events=1024"]
 # Settings, and the rates that are tried under them.
 VARIANTS: list[tuple[list[str], list[int]]] = [
-    ([], [100, 1_000]),
-    (["batch.max_age_ms=200"], [100]),
-    (["shadows=[]"], [1_000]),
-    (["shadows=[]", "learner.replay_ratio=1"], [1_000]),
-    (["shadows=[]", "learner.replay_ratio=1", *LARGE_STEPS], [1_000]),
+    (["champion=transformer"], [100, 1_000]),
+    (["champion=transformer", "batch.max_age_ms=200"], [100]),
+    (ALONE, [1_000]),
+    ([*ALONE, "learner.replay_ratio=1"], [1_000]),
+    ([*ALONE, "learner.replay_ratio=1", *LARGE_STEPS], [1_000]),
 ]
 ROW = "{:>10} {:>9} {:>14} {:>15} {:>15} {:>6}"
 

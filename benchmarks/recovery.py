@@ -1,7 +1,7 @@
 """How long learning stands still while a checkpoint is taken, and how long a resume takes.
 
 A stream over 100,000 items, all of them in the model's table, with some new ones in each batch,
-goes through the loop with the default transformer and shadows. The stall is how long the loop's
+goes through the loop with the transformer and its shadows. The stall is how long the loop's
 thread is held up by a checkpoint: from when it is due until the outputs are on disk and the state
 is copied. Each is on disk before the next batch begins, as it is where they are a minute apart.
 The resume is timed from an opened folder to the first batch that is judged, after the imports.
@@ -33,6 +33,7 @@ BATCH_EVENTS = 256
 CHECKPOINT_BATCHES = 8
 NEW_ITEMS_IN_A_BATCH = 3
 SETTINGS = [
+    "champion=transformer",
     f"batch.events={BATCH_EVENTS}",
     f"checkpoint.anchor_events={BATCH_EVENTS * CHECKPOINT_BATCHES}",
     "checkpoint.keep_anchors=3",

@@ -3,7 +3,7 @@
 Every key has a default: an empty file is a valid configuration.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,6 +29,7 @@ from stream.sources.file import FileSourceConfig
 LearnerName = Literal["blend", "transformer", "popularity", "item_knn", "session_knn", "counting"]
 # They also say how likely a click on an item of a list is.
 _WITH_WEIGHTS = ("blend", "transformer")
+_CHEAP: tuple[LearnerName, ...] = ("popularity", "item_knn", "session_knn")
 
 
 class SourceConfig(FileSourceConfig):
@@ -60,10 +61,12 @@ class FreshrankConfig(BaseModel):
     histories: HistoriesConfig = HistoriesConfig()
     joiner: JoinerConfig = JoinerConfig()
     ranking: RankingConfig = RankingConfig()
-    champion: LearnerName = "transformer"
+    champion: LearnerName = "blend"
     """Whose ranking is the product's."""
-    shadows: tuple[LearnerName, ...] = ("popularity", "item_knn", "session_knn")
-    """Learners that are judged beside the champion on the same queries."""
+    shadows: tuple[LearnerName, ...] = ("transformer", *_CHEAP)
+    """Learners that are judged beside the champion on the same queries. Unset: popularity and the
+    neighbour methods but for the champion itself, and with `blend` the transformer, which is a
+    part of it."""
     blend: BlendConfig = BlendConfig()
     learner: TransformerConfig = TransformerConfig()
     popularity: PopularityConfig = PopularityConfig()
@@ -79,6 +82,16 @@ class FreshrankConfig(BaseModel):
     threads: int | None = Field(default=None, ge=1, le=256)
     """CPU threads of the learner; bits are the same only for the same number. Unset: all cores
     up to eight, and after a resume the number that the checkpoint was made with."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _others_are_shadows(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "shadows" in given or "champion" not in given:
+            return given
+        champion = given["champion"]
+        if champion == "blend":
+            return given
+        return given | {"shadows": [name for name in _CHEAP if name != champion]}
 
     @model_validator(mode="after")
     def _learners_differ(self) -> "FreshrankConfig":

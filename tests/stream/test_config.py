@@ -17,7 +17,25 @@ def owners(model=FreshrankConfig, path=""):
 
 
 def test_an_empty_configuration_is_valid():
-    assert FreshrankConfig().champion == "transformer"
+    assert FreshrankConfig().champion == "blend"
+
+
+@pytest.mark.parametrize(
+    ("champion", "shadows"),
+    [
+        ("blend", ("transformer", "popularity", "item_knn", "session_knn")),
+        ("transformer", ("popularity", "item_knn", "session_knn")),
+        ("item_knn", ("popularity", "session_knn")),
+    ],
+)
+def test_by_default_the_champion_is_judged_beside_its_parts_and_what_costs_little(
+    champion, shadows
+):
+    assert read_settings(FreshrankConfig, None, [f"champion={champion}"]).shadows == shadows
+
+
+def test_no_shadows_at_all_can_be_asked_for():
+    assert read_settings(FreshrankConfig, None, ["shadows=[]"]).shadows == ()
 
 
 @pytest.mark.parametrize("path", owners())
@@ -73,7 +91,7 @@ def test_a_misspelled_key_of_any_depth_is_told_with_the_nearest():
         read_settings(FreshrankConfig, None, ["evaluator.windw_events=5"])
 
 
-@pytest.mark.parametrize("shadows", [("transformer",), ("popularity", "popularity")])
+@pytest.mark.parametrize("shadows", [("blend",), ("popularity", "popularity")])
 def test_a_learner_is_champion_or_shadow_once(shadows):
     with pytest.raises(ValidationError, match="named more than once"):
         FreshrankConfig(shadows=shadows)

@@ -1,0 +1,138 @@
+"""Ablations on ml-100k: each default of the transformer against what it could have been.
+
+The stream of `benchmarks.ml100k`, its catalogue told at the head: all 1,682 movies are ranked from
+the first click on. Each line is a replay of its own with one setting changed, over several seeds;
+beside Recall@20 over all clicks stands that over clicks on movies that had fewer than ten before.
+
+    python -m benchmarks.quality [--seeds 2] [--only TEXT] [--champion blend]
+"""
+
+import argparse
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from benchmarks.datasets import event_file
+from benchmarks.ml100k import CONFIG
+from learners.panel import Panel
+from stream.build import build_learner, build_pipeline, config_hash
+from stream.checkpoint import Checkpoints
+from stream.config import FreshrankConfig
+from stream.pipeline import Pipeline
+from stream.run_folder import resolved
+from stream.settings import read_settings
+from stream.sources.file import FileSource
+from stream.values import Outcomes
+
+K = 20
+NEW_BELOW_CLICKS = 10
+DEFAULTS = "defaults"
+ABLATIONS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("learner.content.tokens=0",),
+    ("learner.content.text_encoder=minilm",),
+    ("learner.content.tokens=0", "learner.content.text_encoder=minilm"),
+    ("learner.replay_ratio=0",),
+    ("learner.replay_ratio=2",),
+    ("learner.replay_ratio=8",),
+    ("learner.replay_recent=0",),
+    ("learner.replay_recent=0.5",),
+    ("learner.history_items=20",),
+    ("learner.history_items=100",),
+    ("learner.minibatch=32",),
+    ("learner.minibatch=128",),
+    ("learner.dropout=0.1",),
+    ("learner.dropout=0.5",),
+    ("learner.temperature=8",),
+    ("learner.temperature=24",),
+    ("learner.average_decay=0",),
+    ("learner.average_decay=0.99",),
+    ("learner.width=128", "learner.heads=4"),
+    ("learner.layers=1",),
+)
+
+
+@dataclass
+class Tally:
+    """Hits and samples, of all clicks and of those on items that are new."""
+
+    n: int = 0
+    n_hits: int = 0
+    n_new: int = 0
+    n_new_hits: int = 0
+
+    def recalls(self) -> tuple[float, float]:
+        """Recall of all, and of the new."""
+        return self.n_hits / self.n, self.n_new_hits / self.n_new
+
+
+class WatchedPanel(Panel):
+    """The champion alone, with a tally of its answers by how often an item was clicked before."""
+
+    def __init__(self, config: FreshrankConfig) -> None:
+        super().__init__((config.champion, build_learner(config, config.champion)), {})
+        self._n_clicks: Counter[int] = Counter()
+        self.tally = Tally()
+
+    def learn(self, outcomes: Outcomes) -> None:
+        [predictions] = outcomes.predictions.values()
+        is_hit_B = (predictions.top_items_BK[:, :K] == outcomes.answer_B[:, None]).any(axis=1)
+        is_hit_B &= outcomes.answer_B >= 0
+        # By the clicks of earlier batches, as the learner knew them.
+        n_before_B = np.array([self._n_clicks[row] for row in outcomes.answer_B.tolist()])
+        is_new_B = outcomes.is_sample_B & (n_before_B < NEW_BELOW_CLICKS)
+        self.tally.n += int(outcomes.is_sample_B.sum())
+        self.tally.n_hits += int(is_hit_B[outcomes.is_sample_B].sum())
+        self.tally.n_new += int(is_new_B.sum())
+        self.tally.n_new_hits += int(is_hit_B[is_new_B].sum())
+        self._n_clicks.update(outcomes.answer_B.tolist())
+        super().learn(outcomes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--only", default="", help="ablations whose name holds this, and defaults")
+    parser.add_argument("--champion", default="transformer", choices=["transformer", "blend"])
+    arguments = parser.parse_args()
+    print(f"ml-100k with its catalogue, {arguments.champion}, mean of {arguments.seeds} seeds")
+    print(f"{'setting':58}{'Recall@20':>10}{'new items':>11}   seeds")
+    with tempfile.TemporaryDirectory() as folder:
+        events = event_file("ml-100k", Path(folder), with_catalogue=True)
+        for ablation in ABLATIONS:
+            name = " ".join(one.removeprefix("learner.") for one in ablation) or DEFAULTS
+            if arguments.only not in name and ablation:
+                continue
+            found = [
+                recalls(events, [*ablation, f"learner.seed={seed}"], arguments.champion)
+                for seed in range(arguments.seeds)
+            ]
+            overall, new = (mean(one) for one in zip(*found, strict=True))
+            each = " ".join(f"{one[0]:.4f}" for one in found)
+            print(f"{name:58}{overall:10.4f}{new:11.4f}   {each}", flush=True)
+
+
+def recalls(events: Path, settings: Sequence[str], champion: str) -> tuple[float, float]:
+    """Recall@20 of one replay, over all clicks and over those on new items."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        chosen = [f"champion={champion}", "shadows=[]", "threads=1", *settings]
+        config = resolved(read_settings(FreshrankConfig, CONFIG, chosen), out, resume=False)
+        source = FileSource(config.source, [str(events)], config.batch)
+        seldom = config.checkpoint.model_copy(update={"every": 10**9})
+        with Checkpoints(seldom, config_hash(config)) as checkpoints:
+            pipeline = build_pipeline(config, source, out, checkpoints)
+            panel = WatchedPanel(config)
+            pipeline = Pipeline(replace(pipeline.parts, panel=panel))
+            pipeline.run()
+            pipeline.close()
+    return panel.tally.recalls()
+
+
+if __name__ == "__main__":
+    main()
