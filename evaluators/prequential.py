@@ -9,6 +9,7 @@ from evaluators.click_figures import CLICK_METRICS
 from evaluators.clicks import ClickJudge
 from evaluators.ranking import RankingConfig
 from evaluators.ranking_judge import RankingJudge
+from evaluators.steps import STEP_METRICS, StepJudge
 from evaluators.vocabulary import WINDOWS, nearest_metric
 from evaluators.windows import WindowSizes
 from stream.durations import DurationMs
@@ -80,6 +81,7 @@ class PrequentialEvaluator:
         sizes = WindowSizes(config.window_events, config.window_time, config.fade)
         self._ranking = RankingJudge(ranking, learners, sizes)
         self._clicks = ClickJudge(learners, sizes)
+        self._steps = StepJudge(sizes)
         self._shadows = list(learners[1:])
         self._ks = ranking.ks
         self._emit_events = config.emit_events
@@ -100,6 +102,7 @@ class PrequentialEvaluator:
         n_judged_before = self._n_judged()
         self._ranking.update(outcomes)
         self._clicks.update(outcomes.matured, outcomes.conversions, outcomes.watermark_ms)
+        self._steps.update(outcomes.steps, outcomes.watermark_ms)
         self._seq = outcomes.seq
         self._watermark_ms = outcomes.watermark_ms
         self._join_counts = dict(outcomes.join_counts)
@@ -116,13 +119,14 @@ class PrequentialEvaluator:
             "name": "metrics",
             "events": self._ranking.n_clicks,
             "watermark_ms": self._watermark_ms,
-            "metrics": {**ranking, **clicks},
+            "metrics": {**ranking, **clicks, **self._steps.metrics()},
             "shadows": dict(zip(self._shadows, shadows, strict=True)),
             "policies": self._clicks.policies(),
             "counts": {
                 **self._join_counts,
                 **self._ranking.counts(),
                 **self._clicks.counts(),
+                **self._steps.counts(),
             },
         }
         if reliability := self._clicks.reliability():
@@ -134,12 +138,14 @@ class PrequentialEvaluator:
             raise ValueError(f"expected a window out of {', '.join(WINDOWS)}, got {over}")
         if metric in CLICK_METRICS:
             return self._clicks.reading(metric, over, policy)
-        if metric not in self._ranking.figures:
+        if metric not in (*self._ranking.figures, *STEP_METRICS):
             raise ValueError(
                 f"no metric is called {metric}; did you mean {nearest_metric(metric, self._ks)}?"
             )
         if policy is not None:
             raise ValueError(f"{metric} is not kept by policy; leave the policy out")
+        if metric in STEP_METRICS:
+            return self._steps.reading(over)
         return self._ranking.reading(metric, over)
 
     def state_dict(self) -> State:
@@ -148,6 +154,7 @@ class PrequentialEvaluator:
             "settings": self._settings,
             "ranking": self._ranking.state_dict(),
             "clicks": self._clicks.state_dict(),
+            "steps": self._steps.state_dict(),
             "seq": self._seq,
             "watermark_ms": self._watermark_ms,
             "join_counts": self._join_counts,
@@ -167,6 +174,7 @@ class PrequentialEvaluator:
                 )
         self._ranking.load_state_dict(state["ranking"])
         self._clicks.load_state_dict(state["clicks"])
+        self._steps.load_state_dict(state["steps"])
         self._seq = state["seq"]
         self._watermark_ms = state["watermark_ms"]
         self._join_counts = dict(state["join_counts"])

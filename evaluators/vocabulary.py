@@ -5,12 +5,14 @@ import math
 
 from evaluators.click_figures import CLICK_METRICS, METRICS_BY_POLICY, SHARE_METRICS
 from evaluators.ranking import figure_names
+from evaluators.steps import STEP_METRICS
 from evaluators.windows import WINDOWS
 
 __all__ = [
     "METRICS_BY_POLICY",
     "MODEL_METRICS",
     "POLICY_METRICS",
+    "STEP_METRICS",
     "WINDOWS",
     "metric_ranges",
     "nearest_metric",
@@ -40,7 +42,7 @@ def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
     """
     return {
         name: (0.0, math.inf if name in _UNBOUNDED else 1.0)
-        for name in (*figure_names(ks), *CLICK_METRICS)
+        for name in (*figure_names(ks), *CLICK_METRICS, *STEP_METRICS)
     }
 
 

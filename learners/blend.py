@@ -39,6 +39,7 @@ from stream.values import (
     Predictions,
     Queries,
     State,
+    Steps,
 )
 
 
@@ -139,9 +140,10 @@ class Blend:
         self._transformer.restore(state["parts"][self._transformer_name], is_same_V)
 
     @property
-    def n_skipped_steps(self) -> int:
-        """Steps that never reached the weights because they were not finite."""
-        return self._transformer.n_skipped_steps + self._reranker.n_skipped_steps
+    def steps(self) -> Steps:
+        """The steps taken so far, of the transformer and of the network that blends."""
+        one, other = self._transformer.steps, self._reranker.steps
+        return Steps(one.n + other.n, one.n_skipped + other.n_skipped)
 
     def state_dict(self) -> State:
         parts: dict[str, Learner] = {self._transformer_name: self._transformer, **self._neighbours}

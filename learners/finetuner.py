@@ -3,6 +3,7 @@
 # V items in use, R rows started fresh
 """
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 
 from learners.item_vectors import TABLES
 from learners.scorer import Scorer
-from stream.values import Changes, Int32s, State
+from stream.values import Changes, Int32s, State, Steps
+
+LOGGER = logging.getLogger("freshrank.learner")
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _ITEM_TABLE = "items.vector_VD"
@@ -57,9 +60,9 @@ class FineTuner:
         self._learning_rates = [group["lr"] for group in self._optimizer.param_groups]
 
     @property
-    def n_skipped(self) -> int:
-        """Steps that were not applied because their loss or gradient was not finite."""
-        return self._n_skipped
+    def steps(self) -> Steps:
+        """The steps taken so far."""
+        return Steps(self._n_steps, self._n_skipped)
 
     def step(self, loss_of: Callable[[], Tensor]) -> None:
         """Take one step down the loss that `loss_of` computes with dropout on."""
@@ -80,6 +83,14 @@ class FineTuner:
             self._optimizer.step()
         else:
             self._n_skipped += 1
+            if self._n_skipped & (self._n_skipped - 1) == 0:  # the 1st, 2nd, 4th, 8th, ...
+                LOGGER.warning(
+                    "step %d is skipped, the %d. so far: loss %g, gradient norm %g",
+                    self._n_steps,
+                    self._n_skipped,
+                    float(loss.detach()),
+                    float(norm),
+                )
 
     def follow(self, changes: Changes) -> dict[str, Int32s]:
         """Give new and recycled rows fresh vectors and no moments, and say which, by table.

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from stream.errors import CheckpointError
 from stream.protocols import Learner
-from stream.values import Bools, Changes, Outcomes, Predictions, Queries, State
+from stream.values import Bools, Changes, Outcomes, Predictions, Queries, State, Steps
 
 
 @runtime_checkable
@@ -14,8 +14,11 @@ class Adjustable(Protocol):
 
     `adjust` multiplies what was configured, from the next `learn` on; 1 and 1 undo it. `restore`
     takes back the weights of an earlier `state_dict`, those of a row only where it still means
-    the same item. Both are part of the state.
+    the same item. Both are part of the state. `steps` goes on counting through all of it.
     """
+
+    @property
+    def steps(self) -> Steps: ...
 
     def adjust(self, replay_factor: float, learning_rate_factor: float) -> None: ...
 
@@ -107,6 +110,12 @@ class Panel:
     def is_adjustable(self) -> bool:
         """Whether the champion has weights: whether it can be adjusted and restored."""
         return isinstance(self._learners[self._champion], Adjustable)
+
+    @property
+    def steps(self) -> Steps | None:
+        """The optimizer steps that the champion took; None from one without weights."""
+        champion = self._learners[self._champion]
+        return champion.steps if isinstance(champion, Adjustable) else None
 
     def adjust(self, replay_factor: float, learning_rate_factor: float) -> None:
         """Multiply the champion's replay and learning rates as configured; 1 and 1 undo it.

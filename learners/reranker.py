@@ -7,7 +7,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from stream.values import State
+from stream.values import State, Steps
 
 
 class RerankerConfig(BaseModel):
@@ -52,12 +52,12 @@ class Reranker:
                 nn.Linear(config.hidden, 1, bias=False),
             )
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=config.learning_rate)
-        self._n_skipped = 0
+        self._steps = Steps(0, 0)
 
     @property
-    def n_skipped_steps(self) -> int:
-        """Steps that never reached the weights because they were not finite."""
-        return self._n_skipped
+    def steps(self) -> Steps:
+        """The steps taken so far."""
+        return self._steps
 
     def scores(self, feature_UF: Tensor) -> Tensor:
         """Score of each candidate, shape (U,)."""
@@ -95,10 +95,10 @@ class Reranker:
         summed_Q = summed_Q.index_add(0, query_U, torch.exp(score_U - largest_Q[query_U]))
         loss = (torch.log(summed_Q) + largest_Q - score_U[clicked_Q]).mean()
         torch.autograd.backward(loss)
-        if torch.isfinite(loss.detach()):
+        is_finite = bool(torch.isfinite(loss.detach()))
+        if is_finite:
             self._optimizer.step()
-        else:
-            self._n_skipped += 1
+        self._steps = Steps(self._steps.n + 1, self._steps.n_skipped + (not is_finite))
 
     def _score(self, feature_UF: Tensor) -> Tensor:
         score_U: Tensor = self._network(feature_UF)[:, 0]
@@ -115,7 +115,8 @@ class Reranker:
                 str(number): {name: moment.numpy() for name, moment in of_weight.items()}
                 for number, of_weight in moments.items()
             },
-            "n_skipped": self._n_skipped,
+            "n_steps": self._steps.n,
+            "n_skipped": self._steps.n_skipped,
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -130,4 +131,4 @@ class Reranker:
             for number, of_weight in state["moments"].items()
         }
         self._optimizer.load_state_dict(optimizer)
-        self._n_skipped = state["n_skipped"]
+        self._steps = Steps(state["n_steps"], state["n_skipped"])

@@ -47,6 +47,7 @@ from stream.values import (
     Queries,
     Shown,
     State,
+    Steps,
 )
 
 # Histories are padded to one of these lengths: short sessions do not pay for long ones.
@@ -214,9 +215,9 @@ class TransformerLearner:
         self._clicks.restore(state["clicks"], rows_R)
 
     @property
-    def n_skipped_steps(self) -> int:
-        """Steps that never reached the weights because they were not finite."""
-        return self._finetuner.n_skipped
+    def steps(self) -> Steps:
+        """The steps taken so far."""
+        return self._finetuner.steps
 
     def state_dict(self) -> State:
         return {

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from evaluators.alert_rules import AlertsConfig, check_rules
 from evaluators.prequential import EvaluatorConfig
 from evaluators.ranking import RankingConfig
-from evaluators.vocabulary import MODEL_METRICS
+from evaluators.vocabulary import MODEL_METRICS, STEP_METRICS
 from learners.blend import BlendConfig
 from learners.item_neighbours import ItemNeighboursConfig
 from learners.popularity import PopularityConfig
@@ -128,5 +128,10 @@ class FreshrankConfig(BaseModel):
                 raise ValueError(
                     f"alerts.rules: {rule.name}: {rule.metric} judges click probabilities, and "
                     f"{self.champion} gives none; set champion: blend or transformer, or watch ctr"
+                )
+            if rule.metric in STEP_METRICS and self.champion not in _WITH_WEIGHTS:
+                raise ValueError(
+                    f"alerts.rules: {rule.name}: {rule.metric} judges optimizer steps, and "
+                    f"{self.champion} takes none; set champion: blend or transformer"
                 )
         return self

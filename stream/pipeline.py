@@ -1,7 +1,7 @@
 """The loop and the commit: the product, on one screen."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evaluators.alert_rules import AlertsConfig
 from evaluators.alerts import Alerts
@@ -86,7 +86,8 @@ class Pipeline:
         batch = parts.contexts.without_repeats(batch)  # delivered twice is clicked once
         queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
         predictions = parts.panel.predict(queries)  # weights as before the batch
-        outcomes = parts.joiner.join(batch, queries, predictions)
+        joined = parts.joiner.join(batch, queries, predictions)
+        outcomes = replace(joined, steps=parts.panel.steps)
         metrics = parts.evaluator.update(outcomes)  # judged as served
         moment = self._count(batch, arrived)
         notices = parts.alerts.step(parts.evaluator, moment)

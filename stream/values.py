@@ -285,6 +285,17 @@ def no_conversions() -> Conversions:
 
 
 @dataclass(frozen=True, slots=True)
+class Steps:
+    """Optimizer steps since the stream began.
+
+    Of the `n` steps `n_skipped` never reached the weights: their loss or gradient was not finite.
+    """
+
+    n: int
+    n_skipped: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcomes:
     """Predictions that met their answers.
 
@@ -292,7 +303,8 @@ class Outcomes:
     clicked, -1 if it was not admitted when the batch began (a miss). `is_sample_B` is false for
     a query that is no ranking sample: with seen items excluded, a click on a seen item.
     `matured` and `conversions` are to be judged, `shown_lessons` to be learned. `join_counts`
-    says, since start, how many events met what they answer, and why the others did not.
+    says, since start, how many events met what they answer, and why the others did not. `steps`
+    are those that the champion took up to its predictions; None if it takes none.
     """
 
     seq: int
@@ -306,6 +318,7 @@ class Outcomes:
     matured: Matured = field(default_factory=none_matured)
     conversions: Conversions = field(default_factory=no_conversions)
     join_counts: Mapping[str, int] = field(default_factory=dict)
+    steps: Steps | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ def test_a_record_has_the_shape_that_sinks_and_alerts_read():
             "matured": 0,
             "shown_items_matured": 0,
             "invalid_probabilities": 0,
+            "steps": 0,
+            "skipped_steps": 0,
         },
     }
     assert record["policies"] == {}

@@ -7,6 +7,7 @@ from evaluators.ranking import figure_names
 from evaluators.vocabulary import (
     METRICS_BY_POLICY,
     POLICY_METRICS,
+    STEP_METRICS,
     WINDOWS,
     metric_ranges,
     nearest_metric,
@@ -16,7 +17,7 @@ KS = (1, 10, 20)
 
 
 def test_every_metric_has_a_range():
-    assert list(metric_ranges(KS)) == [*figure_names(KS), *CLICK_METRICS]
+    assert list(metric_ranges(KS)) == [*figure_names(KS), *CLICK_METRICS, *STEP_METRICS]
 
 
 def test_only_losses_and_ratios_may_exceed_1():

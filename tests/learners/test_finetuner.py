@@ -44,7 +44,7 @@ def test_a_loss_that_is_not_finite_never_reaches_the_weights(bad):
     steps(scorer, tuner, 3)
     before = {name: weight.clone() for name, weight in scorer.state_dict().items()}
     tuner.step(lambda: loss_of(scorer) * bad)
-    assert tuner.n_skipped == 1
+    assert tuner.steps.n_skipped == 1
     for name, weight in scorer.state_dict().items():
         assert torch.equal(weight, before[name])
 
@@ -111,7 +111,7 @@ def test_an_infinite_loss_with_finite_gradients_is_skipped_too():
     scorer, tuner = tuner_of()
     before = scorer.start_D.detach().clone()
     tuner.step(lambda: loss_of(scorer) + float("inf"))
-    assert tuner.n_skipped == 1
+    assert tuner.steps.n_skipped == 1
     assert torch.equal(scorer.start_D, before)
 
 

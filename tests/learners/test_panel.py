@@ -6,7 +6,7 @@ from learners.panel import Adjustable, Panel
 from learners.popularity import Popularity, PopularityConfig
 from learners.transformer import TransformerConfig, TransformerLearner
 from stream.errors import CheckpointError
-from stream.values import Bools, Changes, Outcomes, Predictions, Queries, State
+from stream.values import Bools, Changes, Outcomes, Predictions, Queries, State, Steps
 from tests.conformance.learner_contract import LearnerContract
 from tests.conformance.stateful_contract import StatefulContract, assert_same_bits
 from tests.stream_values import make_changes, make_lessons, make_outcomes, make_queries
@@ -90,6 +90,7 @@ class Weighty:
     def __init__(self) -> None:
         self.orders: list[tuple[object, ...]] = []
         self._counting = CountingLearner()
+        self.steps = Steps(7, 2)
 
     def adjust(self, replay_factor: float, learning_rate_factor: float) -> None:
         self.orders.append(("adjust", replay_factor, learning_rate_factor))
@@ -117,6 +118,7 @@ def test_a_champion_with_weights_is_adjusted_and_restored_and_the_shadows_are_no
     champion, shadow = Weighty(), Weighty()
     panel = Panel(("champion", champion), {"shadow": shadow})
     assert panel.is_adjustable
+    assert panel.steps == Steps(7, 2)
     panel.adjust(2.0, 1.5)
     panel.restore({"n_lessons": 7}, np.array([True, False]))
     assert champion.orders == [("adjust", 2.0, 1.5), ("restore", 7, [True, False])]

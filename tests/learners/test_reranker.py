@@ -74,7 +74,7 @@ def test_a_step_that_is_not_finite_is_left_out_and_counted():
     feature_UF, starts_Q, clicked_Q = lessons(1, n_queries=3)
     before = {name: array.copy() for name, array in reranker.state_dict()["weights"].items()}
     reranker.learn(torch.full_like(feature_UF, torch.nan), starts_Q, clicked_Q)
-    assert reranker.n_skipped_steps == 1
+    assert reranker.steps.n_skipped == 1
     assert_same_bits(reranker.state_dict()["weights"], before)
 
 

@@ -110,6 +110,7 @@ RULE = {"name": "a", "kind": "below", "metric": "recall@20", "threshold": 0.2}
     [
         ("item_knn", {"react": "boost"}, "react boost needs a champion with weights, got item_knn"),
         ("item_knn", {"react": "rollback"}, "react rollback needs a champion with weights"),
+        ("item_knn", {"metric": "skipped_share"}, "skipped_share judges optimizer steps, and item"),
         ("popularity", {"metric": "auc"}, "auc judges click probabilities, and popularity gives"),
         ("transformer", {"metric": "recal@20"}, "did you mean 'recall@20'"),
     ],
