@@ -48,7 +48,8 @@ TOPICS = {"metrics": "soak-metrics", "alerts": "soak-alerts", "dead_letters": "s
 SETTINGS: dict[str, Any] = {
     "catalogue": {"max_items": 600},
     "histories": {"max_users": 1_000},
-    "learner": {"replay_sequences": 4_000},
+    # Short histories are soon full: what is replayed, and with it a step, grows no longer then.
+    "learner": {"history_items": 10, "replay_sequences": 4_000},
     "session_knn": {"max_sessions": 2_000},
     "joiner": {"conversion_window": "1d", "max_pending": 5_000},
     "alerts": {
