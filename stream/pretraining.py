@@ -11,8 +11,8 @@ What it leaves is a run's folder like any other.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -21,11 +21,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from evaluators.alert_rules import AlertsConfig
+from stream.appearing_folder import appearing
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import CheckpointConfig, Checkpoints
 from stream.checkpoint_snapshot import restore_state, take_snapshot
 from stream.config import FreshrankConfig
-from stream.durable import sync_folder, write_durably
+from stream.durable import write_durably
 from stream.errors import NoUsableEventError, UsageError
 from stream.lesson_memory import LessonMemory
 from stream.lessons import select
@@ -164,7 +165,7 @@ def pretrain(job: Pretraining, witness: Witness) -> Pretrained:
             "outputs": type(job.config.outputs)(),
         }
     )
-    with _appearing(job.out) as out:
+    with appearing(job.out) as out:
         settings = config.checkpoint.model_copy(update={"dir": out / folder})
         with (
             alone_in(out, out / folder),
@@ -179,8 +180,6 @@ def pretrain(job: Pretraining, witness: Witness) -> Pretrained:
 
 def _refuse_unusable(job: Pretraining) -> None:
     source = job.config.source
-    if job.out.exists():
-        raise UsageError(f"{job.out}: exists already; name another --out")
     if STDIN in job.paths:
         raise UsageError("-: a pretraining reads its events several times; name files")
     if source.limit is not None:
@@ -193,32 +192,6 @@ def _refuse_unusable(job: Pretraining) -> None:
             f"start_from: {job.config.start_from}: a pretraining begins with fresh weights; leave "
             "it to the replay or the run that goes on"
         )
-
-
-@contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """A folder that gets its name at the end of the `with` block, or is removed."""
-    unfinished = unfinished_folder(out)
-    if unfinished.exists():  # left by a process that was killed
-        shutil.rmtree(unfinished)
-    unfinished.mkdir(parents=True)
-    try:
-        yield unfinished
-        unfinished.rename(out)
-        sync_folder(out.parent)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def unfinished_folder(out: Path) -> Path:
-    """Where a pretraining lies until it is done.
-
-    Examples
-    --------
-    >>> unfinished_folder(Path("runs/base")).as_posix()
-    'runs/base.unfinished'
-    """
-    return out.with_name(f"{out.name}.unfinished")
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,8 +114,9 @@ def pretrain(  # noqa: PLR0913
     predict the last clicks, which no pass learns. The best pass is kept, learns those clicks too,
     and is gone on from with start_from. The same events give the same weights every time.
     """
+    from stream.appearing_folder import unfinished_folder
     from stream.config import FreshrankConfig
-    from stream.pretraining import Pretraining, StoppedError, unfinished_folder
+    from stream.pretraining import Pretraining, StoppedError
     from stream.pretraining import pretrain as run_passes
     from stream.run_folder import resolved
 
