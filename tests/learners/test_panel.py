@@ -209,6 +209,7 @@ def test_learners_are_taken_over_thawed_and_as_configured() -> None:
     earlier.learn(make_outcomes(make_lessons([[], []], [1, 2])))
     earlier.freeze(True)
     panel = Panel(("counting", CountingLearner()), {"popularity": Popularity(PopularityConfig())})
+    panel.freeze(True)
     panel.take_over(earlier.state_dict())
     learners = panel.state_dict()["learners"]
     assert_same_bits(learners["popularity"], earlier.state_dict()["learners"]["popularity"])

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from learners.transformer import TransformerLearner
 from stream.appearing_folder import unfinished_folder
 from stream.checkpoint_files import read_latest
 from stream.config import FreshrankConfig
@@ -131,6 +132,18 @@ def test_no_epoch_learns_anything_of_the_tail(events, tmp_path, monkeypatch):
     assert len(states) == 3
     assert_same_bits(others, states)
     assert changed.epochs[0].figure != pretrained.epochs[0].figure
+
+
+def test_the_tail_is_predicted_by_weights_that_stand_still(events, tmp_path, monkeypatch):
+    watching, learn, learned_in = Watching(), TransformerLearner.learn, set()
+
+    def noting(self, outcomes):
+        learned_in.add(watching.stages[-1].name)
+        learn(self, outcomes)
+
+    monkeypatch.setattr(TransformerLearner, "learn", noting)
+    pretrain(job_of(events, tmp_path / "base", {"epochs": 2}), watching)
+    assert learned_in == {"epoch 1", "last pass"}
 
 
 def test_a_further_epoch_moves_the_weights_and_not_what_is_replayed(events, tmp_path, monkeypatch):

@@ -62,6 +62,15 @@ def test_two_runs_that_start_from_the_same_write_the_same_bytes(log, tmp_path):
     ).read_bytes()
 
 
+def test_a_resumed_run_goes_on_from_its_own_checkpoint(log, tmp_path):
+    settings = {"start_from": str(log / "base")}
+    whole = run_replay(replay_of(log, tmp_path / "whole", "late", **settings)).record
+    limited = settings | {"source": {"limit": 96}}
+    run_replay(replay_of(log, tmp_path / "run", "late", **limited))
+    resumed = replay_of(log, tmp_path / "run", "late", resume=True, **settings)
+    assert run_replay(resumed).record["metrics"] == whole["metrics"]
+
+
 def test_a_run_that_ended_before_its_first_checkpoint_starts_from_there_again(log, tmp_path):
     replay = replay_of(log, tmp_path / "run", "late", start_from=str(log / "base"))
     whole = run_replay(replay).record
