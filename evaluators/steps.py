@@ -26,11 +26,15 @@ class StepJudge:
 
     def __init__(self, sizes: WindowSizes) -> None:
         self._windows = RankWindows((1, 2), sizes)
+        # A champion may have learned before the stream began: that is not judged.
+        self._first: Steps | None = None
         self._seen = Steps(0, 0)
 
     def update(self, steps: Steps | None, watermark_ms: int) -> None:
         """Count the steps since the update before; None from a champion that takes none."""
         steps = steps or self._seen
+        if self._first is None:
+            self._first = self._seen = steps
         n_steps, n_skipped = steps.n - self._seen.n, steps.n_skipped - self._seen.n_skipped
         is_skipped_N = np.arange(n_steps) >= n_steps - n_skipped
         ts_N = np.full(n_steps, watermark_ms, np.int64)
@@ -55,16 +59,21 @@ class StepJudge:
 
     def counts(self) -> dict[str, int]:
         """Steps since start."""
-        return {"steps": self._seen.n, "skipped_steps": self._seen.n_skipped}
+        first = self._first or self._seen
+        return {
+            "steps": self._seen.n - first.n,
+            "skipped_steps": self._seen.n_skipped - first.n_skipped,
+        }
 
     def state_dict(self) -> State:
         return {
             "schema_version": _SCHEMA_VERSION,
             "windows": self._windows.state_dict(),
-            "n": self._seen.n,
-            "n_skipped": self._seen.n_skipped,
+            "first": None if self._first is None else [self._first.n, self._first.n_skipped],
+            "seen": [self._seen.n, self._seen.n_skipped],
         }
 
     def load_state_dict(self, state: State) -> None:
         self._windows.load_state_dict(state["windows"])
-        self._seen = Steps(state["n"], state["n_skipped"])
+        self._first = None if state["first"] is None else Steps(*state["first"])
+        self._seen = Steps(*state["seen"])

@@ -35,6 +35,7 @@ from stream.values import (
     Contexts,
     Float64s,
     Int64s,
+    Lessons,
     Outcomes,
     Predictions,
     Queries,
@@ -124,6 +125,10 @@ class Blend:
         self._transformer.learn(outcomes)
         for neighbours in self._neighbours.values():
             neighbours.learn(outcomes)
+
+    def rehearse(self, lessons: Lessons) -> None:
+        """Have the transformer go over lessons once more; votes and order gain nothing by it."""
+        self._transformer.rehearse(lessons)
 
     def follow(self, changes: Changes) -> None:
         self._asked = None

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from stream.errors import CheckpointError
 from stream.protocols import Learner
-from stream.values import Bools, Changes, Outcomes, Predictions, Queries, State, Steps
+from stream.values import Bools, Changes, Lessons, Outcomes, Predictions, Queries, State, Steps
 
 
 @runtime_checkable
@@ -23,6 +23,25 @@ class Adjustable(Protocol):
     def adjust(self, replay_factor: float, learning_rate_factor: float) -> None: ...
 
     def restore(self, state: State, is_same_V: Bools) -> None: ...
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """A learner with weights, which gains by going over lessons once more.
+
+    `rehearse` takes lessons that it learned before, in the order given, and moves the weights
+    alone: nothing counts or remembers them a second time.
+    """
+
+    def rehearse(self, lessons: Lessons) -> None: ...
+
+
+class Listener(Protocol):
+    """Who hears what everyone is taught, and is no part of the state."""
+
+    def learn(self, outcomes: Outcomes) -> None: ...
+
+    def follow(self, changes: Changes) -> None: ...
 
 
 @runtime_checkable
@@ -69,6 +88,7 @@ class Panel:
         self._learners |= {shadow: own for shadow, own in shadows.items() if own is not None}
         self._champion = name
         self._is_frozen = False
+        self._listener: Listener | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,11 +111,37 @@ class Panel:
         for name, learner in self._learners.items():
             if not (self._is_frozen and name == self._champion):
                 learner.learn(outcomes)
+        if self._listener is not None:
+            self._listener.learn(outcomes)
 
     def follow(self, changes: Changes) -> None:
         """Tell everyone how the catalogue and the users moved."""
         for learner in self._learners.values():
             learner.follow(changes)
+        if self._listener is not None:
+            self._listener.follow(changes)
+
+    def attend(self, listener: Listener | None) -> None:
+        """Have somebody hear lessons and changes from now on; None sends whoever did away."""
+        self._listener = listener
+
+    @property
+    def is_rehearsing(self) -> bool:
+        """Whether the champion has weights that gain by a further pass over its lessons."""
+        return isinstance(self._learners[self._champion], Rehearsing)
+
+    def rehearse(self, lessons: Lessons) -> None:
+        """Have the champion go over lessons that it learned before.
+
+        Raises
+        ------
+        ValueError
+            If the champion has no weights.
+        """
+        champion = self._learners[self._champion]
+        if not isinstance(champion, Rehearsing):
+            raise ValueError(f"the champion {self._champion!r} has no weights to rehearse with")
+        champion.rehearse(lessons)
 
     @property
     def is_frozen(self) -> bool:
@@ -143,6 +189,29 @@ class Panel:
             If the champion is not adjustable, or `is_same_V` has another length than it has items.
         """
         self._adjustable_champion().restore(champion_state, is_same_V)
+
+    def take_over(self, state: State) -> None:
+        """Go on with the learners of another panel, neither frozen nor adjusted, whatever it was.
+
+        Learners that only the other panel has are left behind.
+
+        Raises
+        ------
+        CheckpointError
+            If the other panel has not all of these.
+        """
+        saved = state["learners"]
+        if missing := sorted(set(self._learners) - set(saved)):
+            raise CheckpointError(
+                f"panel: the checkpoint holds the learners {', '.join(sorted(saved))} but not "
+                f"{', '.join(missing)}, which the settings want; name none but those as champion "
+                "and shadows"
+            )
+        for name, learner in self._learners.items():
+            learner.load_state_dict(saved[name])
+        self.freeze(False)
+        if self.is_adjustable:
+            self.adjust(1.0, 1.0)
 
     def state_dict(self) -> State:
         return {

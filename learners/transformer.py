@@ -34,6 +34,7 @@ from learners.item_vectors import ItemVectors
 from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
 from learners.top_items import top_items_of_tensor
+from stream.lessons import select
 from stream.values import (
     Bools,
     Changes,
@@ -157,6 +158,18 @@ class TransformerLearner:
         for taught in steps(outcomes.shown_lessons):
             features_SF = torch.cat([self._features(lessons.shown) for lessons in taught])
             self._clicks.learn(features_SF, taught, self._learning_rate_factor)
+
+    def rehearse(self, lessons: Lessons) -> None:
+        """Take steps on lessons that were learned before; replay and click head stay as they are.
+
+        A step takes as many of them as `learn` has positions in one, replayed ones included.
+        """
+        nothing_replayed = np.zeros((0, 0), np.int32), np.zeros(0, np.int32)
+        size = round(self._config.minibatch * (1 + self._config.replay_ratio))
+        for start in range(0, len(lessons), size):
+            part = select(lessons, np.arange(start, min(start + size, len(lessons))))
+            self._finetuner.step(partial(self._loss, part, nothing_replayed))
+            self._served.update()
 
     def follow(self, changes: Changes) -> None:
         self._content.follow(changes)

@@ -19,6 +19,7 @@ from stream.commands import (
     demo,
     importing,
     inspecting,
+    pretraining,
     producing,
     replay,
     report,
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
 app.command("run", epilog=running.EXAMPLES)(running.run)
+app.command("pretrain", epilog=pretraining.EXAMPLES)(pretraining.pretrain)
 app.command("produce", epilog=producing.EXAMPLES)(producing.produce)
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)

@@ -3,6 +3,7 @@
 Every key has a default: an empty file is a valid configuration.
 """
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -55,6 +56,8 @@ class FreshrankConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    start_from: Path | None = None
+    """Folder of a run whose tables and weights a new run begins with; see `stream.taking_over`."""
     source: SourceConfig = SourceConfig()
     batch: BatchConfig = BatchConfig()
     catalogue: CatalogueConfig = CatalogueConfig()

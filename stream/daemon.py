@@ -47,6 +47,7 @@ from stream.run_folder import (
     write_summary,
 )
 from stream.settings import read_settings
+from stream.taking_over import take_over
 from stream.values import Batch, Command, Incident, Position, Record
 
 LOGGER = logging.getLogger("freshrank.daemon")
@@ -253,7 +254,8 @@ class Daemon:
         ------
         CheckpointError
             If no checkpoint is there, and the journal tells that there were some; or if batches
-            are to be repeated that were read under other settings.
+            are to be repeated that were read under other settings; or if the run that `start_from`
+            names cannot be begun with.
         """
         config, out = self._job.config, self._job.out
         start, warnings = None, list[str]()
@@ -265,6 +267,8 @@ class Daemon:
                 "put them back, set checkpoint.dir to where they are, or start in another --out"
             )
         self._compare_settings(run)
+        if start is None:
+            take_over(config, run.pipeline)
         for warning in warnings:
             run.incidents.report(Incident("checkpoint", "newest", warning))
         write_config(config, out)

@@ -61,7 +61,7 @@ class Pipeline:
         end = self._handed_over = start
         for arrived in parts.source.batches(start, self._next_seq, self._watermark_ms):
             if arrived is not None:  # None: nothing came, but the clock went on
-                self._take(arrived)
+                self.take(arrived)
                 end = arrived.end
             if end is not None and (kind := self._due()):
                 self._commit(end, kind)
@@ -79,8 +79,8 @@ class Pipeline:
         self._commit(start, "ckpt")
         self.parts.checkpoints.wait()
 
-    def _take(self, arrived: Batch) -> None:
-        """The loop: one batch, from its arrival to what it taught."""
+    def take(self, arrived: Batch) -> None:
+        """The loop: one batch, from its arrival to what it taught; nothing is committed."""
         parts = self.parts
         batch = parts.joiner.gather(arrived)  # a click that overtook its list waits for it
         batch = parts.contexts.without_repeats(batch)  # delivered twice is clicked once
@@ -151,6 +151,20 @@ class Pipeline:
     def alerts(self) -> Record:
         """What each alert rule came to, by name."""
         return self.parts.alerts.states()
+
+    def take_over(self, state: State) -> None:
+        """Begin with what another run had learned by then: its tables and its learners.
+
+        How far it had read, its metrics, its alerts and what waited in it are left behind.
+
+        Raises
+        ------
+        CheckpointError
+            If the other run has not all of the learners.
+        """
+        for name, table in self.parts.tables.items():
+            table.load_state_dict(state["tables"][name])
+        self.parts.panel.take_over(state["panel"])
 
     def state_dict(self) -> State:
         parts = self.parts

@@ -20,6 +20,7 @@ from stream.run_folder import (
     write_config,
     write_summary,
 )
+from stream.taking_over import take_over
 
 OnStart = Callable[[Pipeline, list[str]], None]
 """Called before the first batch, with what the user should know of the state gone on from."""
@@ -59,7 +60,8 @@ def run_replay(
     UsageError
         If `out` holds a run and `resume` was not asked for, or the other way round.
     CheckpointError
-        If no checkpoint can be gone on from, or its settings differ.
+        If no checkpoint can be gone on from, or its settings differ; or if the run that
+        `start_from` names cannot be begun with.
     """
     checkpoint = replay.config.checkpoint
     folder = replay.out / checkpoint.dir
@@ -77,6 +79,8 @@ def run_replay(
         start, warnings = None, list[str]()
         if replay.resume:  # a refusal comes before any output is opened
             start, warnings = load_newest(replay.config, replay.out, checkpoints, pipeline)
+        if start is None:
+            take_over(replay.config, pipeline)
         with closing(pipeline):
             if not replay.resume:
                 write_config(replay.config, replay.out)

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from evaluators.steps import StepJudge
@@ -23,7 +22,7 @@ def test_a_champion_that_takes_no_steps_has_no_share():
 
 
 def test_the_share_of_the_last_steps_forgets_the_earlier_ones():
-    judge = judge_after(Steps(8, 4), Steps(18, 5))
+    judge = judge_after(Steps(0, 0), Steps(8, 4), Steps(18, 5))
     assert (judge.reading("total").value, judge.reading("total").samples) == (5 / 18, 18)
     assert (judge.reading("events").value, judge.reading("events").samples) == (0.1, 10)
     assert judge.counts() == {"steps": 18, "skipped_steps": 5}
@@ -32,8 +31,14 @@ def test_the_share_of_the_last_steps_forgets_the_earlier_ones():
     assert figure["samples"]["total"] == 18
 
 
+def test_what_a_champion_learned_before_the_stream_is_not_judged():
+    judge = judge_after(Steps(100, 50), Steps(104, 50))
+    assert judge.counts() == {"steps": 4, "skipped_steps": 0}
+    assert judge.reading("total").value == 0
+
+
 def test_time_moves_on_while_no_step_is_taken():
-    judge = judge_after(Steps(4, 4))
+    judge = judge_after(Steps(0, 0), Steps(4, 4))
     judge.update(Steps(4, 4), watermark_ms=100_000)
     assert judge.reading("time") is None
     assert judge.reading("total").value == pytest.approx(1.0)
@@ -44,9 +49,5 @@ class TestStepJudgeState(StatefulContract):
 
     @staticmethod
     def drive(stateful: StepJudge, step: int) -> object:
-        rng = np.random.default_rng(step)
-        seen = stateful.counts()
-        n, n_skipped = rng.integers(5, 9), rng.integers(0, 4)
-        steps = Steps(seen["steps"] + int(n), seen["skipped_steps"] + int(n_skipped))
-        stateful.update(steps, 20_000 * step)
+        stateful.update(Steps(7 * step, 3 * step), 20_000 * step)
         return stateful.metrics()

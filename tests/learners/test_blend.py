@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from tests.conformance.learner_contract import (
     random_queries,
     random_shown,
 )
-from tests.conformance.stateful_contract import assert_same_bits
+from tests.conformance.stateful_contract import assert_same_bits, is_same
 from tests.stream_values import make_changes, make_lessons, make_outcomes, make_queries
 
 TRANSFORMER = TransformerConfig(history_items=8, width=8, layers=1, minibatch=8, device="cpu")
@@ -191,3 +192,14 @@ def test_to_adjust_and_to_restore_concern_the_transformer() -> None:
         blend.state_dict()["parts"]["transformer"]["finetuner"]["weights"],
         before["finetuner"]["weights"],
     )
+
+
+def test_rehearsing_teaches_the_transformer_and_nobody_else() -> None:
+    blend = make_blend()
+    lessons = make_lessons([[1, 2], [3]], [4, 5])
+    blend.learn(make_outcomes(lessons))
+    before = copy.deepcopy(blend.state_dict())
+    blend.rehearse(lessons)
+    after = blend.state_dict()
+    assert not is_same(after["parts"].pop("transformer"), before["parts"].pop("transformer"))
+    assert_same_bits(after, before)

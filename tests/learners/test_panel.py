@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from learners.counting import CountingLearner
-from learners.panel import Adjustable, Panel
+from learners.panel import Adjustable, Panel, Rehearsing
 from learners.popularity import Popularity, PopularityConfig
 from learners.transformer import TransformerConfig, TransformerLearner
 from stream.errors import CheckpointError
-from stream.values import Bools, Changes, Outcomes, Predictions, Queries, State, Steps
+from stream.values import Bools, Changes, Lessons, Outcomes, Predictions, Queries, State, Steps
 from tests.conformance.learner_contract import LearnerContract
 from tests.conformance.stateful_contract import StatefulContract, assert_same_bits
 from tests.stream_values import make_changes, make_lessons, make_outcomes, make_queries
@@ -159,3 +159,69 @@ def test_a_resumed_panel_is_as_frozen_as_it_was() -> None:
         resumed.state_dict()["learners"]["popularity"],
         frozen.state_dict()["learners"]["popularity"],
     )
+
+
+class Rehearser(CountingLearner):
+    """A learner that writes down what it goes over again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rehearsed: list[int] = []
+
+    def rehearse(self, lessons: Lessons) -> None:
+        self.rehearsed += lessons.target_M.tolist()
+
+
+def test_the_champion_alone_goes_over_lessons_again() -> None:
+    champion, shadow = Rehearser(), Rehearser()
+    panel = Panel(("champion", champion), {"shadow": shadow})
+    assert panel.is_rehearsing
+    panel.rehearse(make_lessons([[], []], [4, 1]))
+    assert (champion.rehearsed, shadow.rehearsed) == ([4, 1], [])
+
+
+def test_a_champion_without_weights_has_nothing_to_rehearse_with() -> None:
+    panel = Panel(("counting", CountingLearner()), {"shadow": Rehearser()})
+    assert not panel.is_rehearsing
+    with pytest.raises(ValueError, match="champion 'counting' has no weights to rehearse with"):
+        panel.rehearse(make_lessons([[]], [1]))
+
+
+def test_the_transformer_gains_by_rehearsing_and_neighbours_do_not() -> None:
+    assert isinstance(TransformerLearner(TransformerConfig(width=8, device="cpu")), Rehearsing)
+    assert not make_panel().is_rehearsing
+
+
+def test_who_attends_hears_lessons_and_changes_until_sent_away_and_is_no_part_of_the_state() -> (
+    None
+):
+    panel, listener = make_panel(), CountingLearner()
+    state = panel.state_dict()
+    panel.attend(listener)
+    assert_same_bits(panel.state_dict(), state)
+    panel.learn(make_outcomes(make_lessons([[], []], [1, 2])))
+    panel.attend(None)
+    panel.learn(make_outcomes(make_lessons([[]], [3])))
+    assert listener.state_dict()["n_lessons"] == 2
+
+
+def test_learners_are_taken_over_thawed_and_as_configured() -> None:
+    """Whoever froze or raised them belongs to the other run."""
+    earlier, champion = make_panel(), Weighty()
+    earlier.learn(make_outcomes(make_lessons([[], []], [1, 2])))
+    earlier.freeze(True)
+    panel = Panel(("counting", CountingLearner()), {"popularity": Popularity(PopularityConfig())})
+    panel.freeze(True)
+    panel.take_over(earlier.state_dict())
+    learners = panel.state_dict()["learners"]
+    assert_same_bits(learners["popularity"], earlier.state_dict()["learners"]["popularity"])
+    assert not panel.is_frozen
+    weighty = Panel(("champion", champion), {})
+    weighty.take_over(weighty.state_dict())
+    assert champion.orders[-1] == ("adjust", 1.0, 1.0)
+
+
+def test_a_learner_that_the_other_panel_has_not_is_named() -> None:
+    panel = Panel(("popularity", Popularity(PopularityConfig())), {"other": CountingLearner()})
+    with pytest.raises(CheckpointError, match="abacus, counting, popularity but not other"):
+        panel.take_over(make_panel().state_dict())

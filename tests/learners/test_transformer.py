@@ -358,3 +358,28 @@ def _inside(state: State, path: tuple[str, ...]) -> np.ndarray:
     for name in path:
         state = state[name]
     return np.array(state)
+
+
+def test_rehearsing_teaches_what_was_taught_and_moves_weights_alone():
+    """A cycle over six items, learned from lessons that were told once."""
+    learner = learner_of(replay_ratio=1, width=16)
+    learner.follow(make_changes(6))
+    ends = [*range(6)] * 4
+    histories = [[(end - 1) % 6, end] for end in ends]
+    lessons = make_lessons(histories, [(end + 1) % 6 for end in ends])
+    learner.learn(make_outcomes(lessons))
+    before = copy.deepcopy(learner.state_dict())
+    for _ in range(40):
+        learner.rehearse(lessons)
+    asked = make_queries([[5, 0], [2, 3]], n_items=6, k=2)
+    assert learner.predict(asked).top_items_BK[:, 0].tolist() == [1, 4]
+    after = learner.state_dict()
+    for kept in ("content", "replay", "clicks", "n_learned"):
+        assert_same_bits(after[kept], before[kept])
+
+
+def test_a_step_of_rehearsing_holds_as_many_lessons_as_one_of_learning_has_positions():
+    learner = learner_of(minibatch=8, replay_ratio=2)
+    learner.follow(make_changes(6))
+    learner.rehearse(make_lessons([[1]] * 49, [2] * 49))
+    assert learner.state_dict()["finetuner"]["n_steps"] == 3

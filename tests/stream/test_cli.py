@@ -12,6 +12,7 @@ COMMANDS = [
     "demo",
     "replay",
     "run",
+    "pretrain",
     "produce",
     "report",
     "simulate",

@@ -13,16 +13,19 @@ from typing import Any
 import msgspec
 import pytest
 
+from stream.checkpoint_files import read_latest
 from stream.config import FreshrankConfig
 from stream.daemon import Daemon, DaemonJob
 from stream.errors import CheckpointError, ConfigError
 from stream.journal import Journal
 from stream.kafka.sink import KafkaSink
+from stream.replay import Replay, run_replay
 from stream.run_folder import resolved
+from stream.sources.file import FileSource
 from stream.sources.shop import SimulatorConfig
 from stream.sources.simulator import simulate
 from tests.brokers import produce, read_topic
-from tests.runs import SMALL, run_until
+from tests.runs import SMALL, run_until, small_config
 
 SHOP = SimulatorConfig(clicks=300, users=30, items=40, categories=4, days=2)
 
@@ -55,6 +58,23 @@ def test_a_daemon_learns_a_topic_and_goes_on_where_it_stopped(kafka, topic, tmp_
     assert json.loads((tmp_path / "summary.json").read_text())["events"] == len(lines)
     told = [record.value for record in read_topic(kafka.bootstrap, alerts)]
     assert told == (tmp_path / "metrics.jsonl").read_bytes().splitlines()
+
+
+def test_a_daemon_begins_with_what_an_earlier_run_learned(kafka, topic, tmp_path):
+    config = small_config()
+    (tmp_path / "own.jsonl").write_text('{"user": "u", "item": "only here", "ts": 1}\n' * 9)
+    source = FileSource(config.source, [str(tmp_path / "own.jsonl")], config.batch)
+    base, out = tmp_path / "base", tmp_path / "run"
+    run_replay(Replay(resolved(config, base, resume=False), source, base))
+    events = topic(1)
+    lines = [msgspec.json.encode(event) for event in simulate(SHOP).events()]
+    produce(kafka.bootstrap, events, lines)
+    job = job_of(kafka.bootstrap, out, [events], start_from=str(base))
+    summary = run_until(Daemon(job), len(lines))
+    assert summary["events"] == len(lines)
+    found = read_latest(out / "checkpoints")
+    assert found is not None
+    assert found.state["tables"]["catalogue"]["table"]["ids"][0] == "only here"
 
 
 def test_other_rules_in_the_file_come_into_force_through_the_journal(kafka, topic, tmp_path):
