@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from torch import Tensor, nn
 
 from learners.item_vectors import TABLES
+from learners.row_steps import MOMENTS, rows_in_play
 from learners.scorer import Scorer
 from stream.values import Changes, Int32s, State
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 _ITEM_TABLE = "items.vector_VD"
 
 
@@ -57,12 +57,20 @@ class FineTuner:
         self._learning_rates = [group["lr"] for group in self._optimizer.param_groups]
 
     @property
+    def n_steps(self) -> int:
+        """Steps so far, those that were skipped too."""
+        return self._n_steps
+
+    @property
     def n_skipped(self) -> int:
         """Steps that were not applied because their loss or gradient was not finite."""
         return self._n_skipped
 
     def step(self, loss_of: Callable[[], Tensor]) -> None:
-        """Take one step down the loss that `loss_of` computes with dropout on."""
+        """Take one step down the loss that `loss_of` computes with dropout on.
+
+        A loss that read some items alone, `items.vectors(rows)`, moves these alone.
+        """
         # Dropout draws from torch's global generator: what it draws is tied to the step's number.
         devices = [self._scorer.start_D.device] if self._scorer.start_D.is_cuda else []
         with torch.random.fork_rng(devices=devices):
@@ -72,14 +80,15 @@ class FineTuner:
             loss = loss_of()
             torch.autograd.backward(loss)
             self._scorer.eval()
-        norm = nn.utils.clip_grad_norm_(
-            self._scorer.parameters(), self._config.clip_norm, foreach=True
-        )
-        self._n_steps += 1
-        if torch.isfinite(norm + loss.detach()):  # the step's only device sync
-            self._optimizer.step()
-        else:
-            self._n_skipped += 1
+        table = self._scorer.items.table("vector_VD")
+        with rows_in_play(self._optimizer, table) as stepped:
+            weights = [stepped if p is table else p for p in self._scorer.parameters()]
+            norm = nn.utils.clip_grad_norm_(weights, self._config.clip_norm, foreach=True)
+            self._n_steps += 1
+            if torch.isfinite(norm + loss.detach()):  # the step's only device sync
+                self._optimizer.step()
+            else:
+                self._n_skipped += 1
 
     def follow(self, changes: Changes) -> dict[str, Int32s]:
         """Give new and recycled rows fresh vectors and no moments, and say which, by table.
@@ -122,7 +131,7 @@ class FineTuner:
             if "step" not in saved and weight not in self._optimizer.state:
                 continue  # has never been stepped
             moments = self._optimizer.state.get(weight) or _no_moments(weight)
-            for moment in _MOMENTS:
+            for moment in MOMENTS:
                 known = moment in saved
                 moments[moment][kept] = _tensor(saved[moment][taken], weight) if known else 0.0
             # Bias is corrected by a tensor's step count, which belongs to its moments; a table's
@@ -138,7 +147,7 @@ class FineTuner:
             moments = self._optimizer.state.get(weight, {})
             kept = slice(n_rows.get(name))
             weights[name] = {"weight": _array(weight[kept])} | {
-                moment: _array(moments[moment][kept]) for moment in _MOMENTS if moments
+                moment: _array(moments[moment][kept]) for moment in MOMENTS if moments
             }
             if moments:
                 weights[name]["step"] = int(moments["step"])
@@ -162,7 +171,7 @@ class FineTuner:
             with torch.no_grad():
                 weight.copy_(_padded(saved["weight"], weight))
             if "step" in saved:
-                moments = {moment: _padded(saved[moment], weight) for moment in _MOMENTS}
+                moments = {moment: _padded(saved[moment], weight) for moment in MOMENTS}
                 step = torch.tensor(float(saved["step"]), device=weight.device)
                 self._optimizer.state[weight] = {"step": step, **moments}
         self._n_steps = state["n_steps"]
@@ -198,7 +207,7 @@ class FineTuner:
         # The table's step count stays: late in a stream a fresh row's first steps are not damped
         # by bias correction, and it learns faster than rows did at the beginning.
         moments = self._optimizer.state.get(items.table(name), {})
-        for moment in _MOMENTS if moments else ():
+        for moment in MOMENTS if moments else ():
             moments[moment][rows_R] = 0.0
         self._n_fresh += len(fresh)
 
@@ -211,7 +220,7 @@ class FineTuner:
             group["params"] = [new if p is old else p for p in group["params"]]
         if old in self._optimizer.state:
             moments = self._optimizer.state.pop(old)
-            resized = {moment: _resized(moments[moment], n_rows) for moment in _MOMENTS}
+            resized = {moment: _resized(moments[moment], n_rows) for moment in MOMENTS}
             self._optimizer.state[new] = {"step": moments["step"], **resized}
 
 
@@ -225,7 +234,7 @@ def _resized(table: Tensor, n_rows: int) -> Tensor:
 def _no_moments(weight: Tensor) -> dict[str, Tensor]:
     """What the optimizer knows of a weight before its first step."""
     step = torch.zeros((), device=weight.device)
-    moments: dict[str, Tensor] = {moment: torch.zeros_like(weight) for moment in _MOMENTS}
+    moments: dict[str, Tensor] = {moment: torch.zeros_like(weight) for moment in MOMENTS}
     return {"step": step} | moments
 
 

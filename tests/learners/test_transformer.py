@@ -358,3 +358,94 @@ def _inside(state: State, path: tuple[str, ...]) -> np.ndarray:
     for name in path:
         state = state[name]
     return np.array(state)
+
+
+class TestTransformerOfALargeCatalogue(LearnerContract):
+    """The catalogue outgrows the exact softmax while the contract runs."""
+
+    @staticmethod
+    def make() -> TransformerLearner:
+        learner = learner_of(sampling={"exact_items": 20, "negatives": 16})
+        learner.follow(make_changes(12))
+        return learner
+
+
+SAMPLED = {"exact_items": 0, "negatives": 4}
+
+
+def test_on_a_large_catalogue_it_learns_which_item_follows_which():
+    """A cycle of six items among ninety, of which few are scored in a step."""
+    learner = learner_of(replay_ratio=1, width=16, sampling={"exact_items": 0, "negatives": 16})
+    learner.follow(make_changes(90))
+    for step in range(40):
+        learner.learn(make_outcomes(a_cycle(step)))
+    asked = make_queries([[5, 0], [2, 3]], n_items=90, k=2)
+    assert learner.predict(asked).top_items_BK[:, 0].tolist() == [1, 4]
+
+
+def test_on_a_large_catalogue_items_that_are_not_in_play_stand_still():
+    learner = learner_of(sampling=SAMPLED, replay_ratio=0)
+    learner.follow(make_changes(500))
+    for step in range(4):
+        before = np.array(item_table(learner))
+        learner.learn(make_outcomes(make_lessons([[step, 7]], [8])))
+        has_moved_V = (item_table(learner) != before).any(axis=1)
+        assert has_moved_V[[step, 7, 8]].all()
+        assert has_moved_V.sum() <= 3 + 4
+
+
+def test_a_run_on_a_large_catalogue_draws_other_negatives_in_each_step_and_the_same_ones_again():
+    def moved(learner: TransformerLearner) -> list[int]:
+        before = np.array(item_table(learner))
+        learner.learn(make_outcomes(make_lessons([[7]], [8])))
+        return np.flatnonzero((item_table(learner) != before).any(axis=1)).tolist()
+
+    runs = []
+    for _ in range(2):
+        learner = learner_of(sampling=SAMPLED, replay_ratio=0)
+        learner.follow(make_changes(500))
+        runs.append([moved(learner) for _ in range(3)])
+    assert runs[0] == runs[1]
+    assert runs[0][0] != runs[0][1] != runs[0][2]
+
+
+def test_lists_on_a_large_catalogue_are_judged_like_on_a_small_one():
+    """By the vectors of the rows that they name alone: the click head learns the same."""
+    shown, is_clicked_S = world_of_lists(1)
+    states = []
+    for exact_items in (0, 100):
+        learner = learner_of(sampling={"exact_items": exact_items})
+        learner.follow(make_changes(50, described={3: {"title": "red"}}))
+        learner.learn(outcomes_of_lists(make_shown_lessons(shown, is_clicked_S)))
+        states.append(learner.state_dict()["clicks"])
+    for name, value in states[0].items():
+        np.testing.assert_allclose(value, states[1][name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_on_a_large_catalogue_a_recycled_row_starts_fresh_and_is_served_at_once():
+    learner = learner_of(sampling={"exact_items": 0, "negatives": 16})
+    learner.follow(make_changes(6))
+    trained(3, learner=learner)
+    learner.follow(make_changes(6, recycled=[2]))
+    state = learner.state_dict()
+    moments = state["finetuner"]["weights"]["items.vector_VD"]
+    assert not moments["exp_avg"][2].any()
+    assert not moments["exp_avg_sq"][2].any()
+    served_VD = learner._served.vectors()
+    assert served_VD[2].tolist() == moments["weight"][2].tolist()
+    assert not np.allclose(served_VD[1], moments["weight"][1])
+    assert 2 not in state["sampler"]["click"]
+
+
+def test_weights_of_a_large_catalogue_are_taken_back():
+    learner = learner_of(sampling={"exact_items": 0, "negatives": 4})
+    learner.follow(make_changes(6))
+    trained(3, learner=learner)
+    earlier, expected_VD = copy.deepcopy(learner.state_dict()), learner._served.vectors().clone()
+    trained(4, 3, learner)
+    learner.restore(earlier, np.ones(6, np.bool_))
+    torch.testing.assert_close(learner._served.vectors(), expected_VD)
+
+
+def item_table(learner: TransformerLearner) -> np.ndarray:
+    return learner.state_dict()["finetuner"]["weights"]["items.vector_VD"]["weight"]
