@@ -84,7 +84,7 @@ def test_clicks_on_recycled_rows_are_forgotten():
 def test_the_oldest_clicks_drop_out_of_the_counts(monkeypatch):
     monkeypatch.setattr("learners.sampling._CLICKS_KEPT", 5)
     sampler = NegativeSampler(SamplingConfig(negatives=100))
-    for rows in ([7, 7, 7], [8, 8, 8], [9, 9]):
+    for rows in ([7, 8, 7], [8, 8, 8], [9, 9]):
         sampler.add(np.array(rows, np.int32))
     in_play = sampler.draw(np.array([0]), 10**6, np.random.default_rng(0))
     assert 7 not in in_play.row_P

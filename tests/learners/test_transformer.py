@@ -361,7 +361,11 @@ def _inside(state: State, path: tuple[str, ...]) -> np.ndarray:
 
 
 class TestTransformerOfALargeCatalogue(LearnerContract):
-    """The catalogue outgrows the exact softmax while the contract runs."""
+    """The catalogue outgrows the exact softmax, and scores at once, while the contract runs."""
+
+    @pytest.fixture(autouse=True)
+    def _few_scores_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("learners.scored._MAX_CELLS", 250)
 
     @staticmethod
     def make() -> TransformerLearner:
@@ -445,6 +449,16 @@ def test_weights_of_a_large_catalogue_are_taken_back():
     trained(4, 3, learner)
     learner.restore(earlier, np.ones(6, np.bool_))
     torch.testing.assert_close(learner._served.vectors(), expected_VD)
+
+
+def test_on_a_large_catalogue_the_ranking_is_that_of_all_scores_at_once(monkeypatch):
+    learner = learner_of(sampling=SAMPLED)
+    learner.follow(make_changes(30))
+    queries = make_queries([[1, 2], [], [7], [3, 4]], 30, k=9, seen=[[1, 2], [5], [], [29]])
+    at_once = learner.predict(queries).top_items_BK
+    monkeypatch.setattr("learners.scored._MAX_CELLS", 70)
+    assert learner.predict(queries).top_items_BK.tolist() == at_once.tolist()
+    assert not np.isin([1, 2], at_once[0]).any()
 
 
 def item_table(learner: TransformerLearner) -> np.ndarray:
