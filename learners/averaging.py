@@ -112,8 +112,8 @@ class AveragedScorer:
             rows = torch.from_numpy(rows_R.astype(np.int64)).to(mean.device)
             mean[rows] = table[rows]
             if name == "vector_VD" and self._n_seen_V is not None:
+                # A fresh row's mean is its weight: whatever it has missed, nothing is made up for.
                 self._n_seen_V = self._resized(self._n_seen_V, len(mean))
-                self._n_seen_V[rows] = self._n_updates
 
     def restore(self, state: State, rows_R: NDArray[np.int64]) -> None:
         """Take back an earlier state's means; of the items, these rows' alone.
