@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from learners.in_play import InPlay
 from learners.transformer import TransformerConfig, TransformerLearner
 from stream.values import Contexts, Lessons, Queries, Shown, State
 from tests.conformance.learner_contract import LearnerContract
@@ -459,6 +460,21 @@ def test_on_a_large_catalogue_the_ranking_is_that_of_all_scores_at_once(monkeypa
     monkeypatch.setattr("learners.scored._MAX_CELLS", 70)
     assert learner.predict(queries).top_items_BK.tolist() == at_once.tolist()
     assert not np.isin([1, 2], at_once[0]).any()
+
+
+def test_each_item_in_play_weighs_in_the_loss_as_much_as_it_stands_for():
+    learner = learner_of(replay_ratio=0)
+    learner.follow(make_changes(6))
+    nothing = np.zeros((0, 0), np.int32), np.zeros(0, np.int32)
+
+    def loss(*log_weights: float) -> float:
+        in_play = InPlay(np.arange(6), np.array(log_weights, np.float32)) if log_weights else None
+        return float(learner._loss(make_lessons([[1, 2]], [4]), nothing, in_play).detach())
+
+    assert loss(0, 0, 0, 0, 0, 0) == pytest.approx(loss(), rel=1e-5)
+    twice = math.log(2)
+    others_twice = loss(twice, twice, twice, twice, 0, twice)
+    assert math.expm1(others_twice) == pytest.approx(2 * math.expm1(loss()), rel=1e-4)
 
 
 def item_table(learner: TransformerLearner) -> np.ndarray:
