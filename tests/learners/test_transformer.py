@@ -416,7 +416,8 @@ def test_a_run_on_a_large_catalogue_draws_other_negatives_in_each_step_and_the_s
 
 def test_lists_on_a_large_catalogue_are_judged_like_on_a_small_one():
     """By the vectors of the rows that they name alone: the click head learns the same."""
-    shown, is_clicked_S = world_of_lists(1)
+    shown = make_shown([[40, 8, -1], [3], [8, 49]], histories=[[45, 3], [], [9]])
+    is_clicked_S = np.array([True, False, False, False, True, False])
     states = []
     for exact_items in (0, 100):
         learner = learner_of(sampling={"exact_items": exact_items})
@@ -440,6 +441,17 @@ def test_on_a_large_catalogue_a_recycled_row_starts_fresh_and_is_served_at_once(
     assert served_VD[2].tolist() == moments["weight"][2].tolist()
     assert not np.allclose(served_VD[1], moments["weight"][1])
     assert 2 not in state["sampler"]["click"]
+
+
+def test_on_a_large_catalogue_the_plain_running_mean_is_served():
+    learner = learner_of(sampling=SAMPLED, replay_ratio=0)
+    learner.follow(make_changes(60))
+    mean_VD = np.zeros((60, 8))
+    for step in range(6):
+        learner.learn(make_outcomes(make_lessons([[step % 2, 7]], [8])))
+        kept = step / (step + 1)
+        mean_VD = kept * mean_VD + (1 - kept) * item_table(learner)
+        np.testing.assert_allclose(learner._served.vectors(), mean_VD, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_of_a_large_catalogue_are_taken_back():
