@@ -1,6 +1,6 @@
 """How well a shown item matches the context it was shown in, in four figures.
 
-# N lists, S their items, C contexts, T history length, D width, F features
+# N lists, S their items, C contexts, T history length, D width, V items, F features
 
 The cosine of the item and the state, which the ranking goes by, says how likely it is to come
 next; the cosine with the mean of what was clicked so far says how well it suits the user, and more
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from learners.scorer import Scorer
 from stream.values import Contexts, Shown, ShownLessons
 
 N_FEATURES = 4
@@ -30,15 +29,15 @@ _ITEMS_A_PART = 4096
 _ITEMS_A_STEP = 32_768
 
 
-def click_features(scorer: Scorer, state_CD: Tensor, shown: Shown) -> Tensor:
+def click_features(item_VD: Tensor, state_CD: Tensor, shown: Shown) -> Tensor:
     """Features of each shown item.
 
     Parameters
     ----------
-    scorer : Scorer
-        Whose item vectors are compared.
+    item_VD : float tensor
+        The vectors of the items that the lists name.
     state_CD : float tensor
-        Its state at the end of each context of the lists, on its device.
+        The state at the end of each context of the lists, on the same device.
     shown : Shown
         The lists.
 
@@ -49,7 +48,6 @@ def click_features(scorer: Scorer, state_CD: Tensor, shown: Shown) -> Tensor:
     """
     context_of_S = np.repeat(shown.context_of_N, np.diff(shown.starts)).astype(np.int64)
     device = state_CD.device
-    item_VD = scorer.items.vectors()
     item_SD = _unit_vectors(item_VD, torch.from_numpy(shown.item_S.astype(np.int64)).to(device))
     history_CT = torch.from_numpy(shown.contexts.history_CT.astype(np.int64)).to(device)
     mean_CD = functional.normalize(_unit_vectors(item_VD, history_CT).sum(dim=1), dim=-1)

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from torch import Tensor, nn
 
 from learners.item_vectors import TABLES
+from learners.row_steps import MOMENTS, rows_in_play
 from learners.scorer import Scorer
 from stream.values import Changes, Int32s, State, Steps
 
 LOGGER = logging.getLogger("freshrank.learner")
 
-_MOMENTS = ("exp_avg", "exp_avg_sq")
 _ITEM_TABLE = "items.vector_VD"
 
 
@@ -65,7 +65,10 @@ class FineTuner:
         return Steps(self._n_steps, self._n_skipped)
 
     def step(self, loss_of: Callable[[], Tensor]) -> None:
-        """Take one step down the loss that `loss_of` computes with dropout on."""
+        """Take one step down the loss that `loss_of` computes with dropout on.
+
+        A loss that read some items alone, `items.vectors(rows)`, moves these alone.
+        """
         # Dropout draws from torch's global generator: what it draws is tied to the step's number.
         devices = [self._scorer.start_D.device] if self._scorer.start_D.is_cuda else []
         with torch.random.fork_rng(devices=devices):
@@ -75,22 +78,16 @@ class FineTuner:
             loss = loss_of()
             torch.autograd.backward(loss)
             self._scorer.eval()
-        norm = nn.utils.clip_grad_norm_(
-            self._scorer.parameters(), self._config.clip_norm, foreach=True
-        )
-        self._n_steps += 1
-        if torch.isfinite(norm + loss.detach()):  # the step's only device sync
-            self._optimizer.step()
-        else:
-            self._n_skipped += 1
-            if self._n_skipped & (self._n_skipped - 1) == 0:  # the 1st, 2nd, 4th, 8th, ...
-                LOGGER.warning(
-                    "step %d is skipped, the %d. so far: loss %g, gradient norm %g",
-                    self._n_steps,
-                    self._n_skipped,
-                    float(loss.detach()),
-                    float(norm),
-                )
+        table = self._scorer.items.table("vector_VD")
+        with rows_in_play(self._optimizer, table) as stepped:
+            weights = [stepped if p is table else p for p in self._scorer.parameters()]
+            norm = nn.utils.clip_grad_norm_(weights, self._config.clip_norm, foreach=True)
+            self._n_steps += 1
+            if torch.isfinite(norm + loss.detach()):  # the step's only device sync
+                self._optimizer.step()
+            else:
+                self._n_skipped += 1
+                self._tell_skipped(float(loss.detach()), float(norm))
 
     def follow(self, changes: Changes) -> dict[str, Int32s]:
         """Give new and recycled rows fresh vectors and no moments, and say which, by table.
@@ -133,7 +130,7 @@ class FineTuner:
             if "step" not in saved and weight not in self._optimizer.state:
                 continue  # has never been stepped
             moments = self._optimizer.state.get(weight) or _no_moments(weight)
-            for moment in _MOMENTS:
+            for moment in MOMENTS:
                 known = moment in saved
                 moments[moment][kept] = _tensor(saved[moment][taken], weight) if known else 0.0
             # Bias is corrected by a tensor's step count, which belongs to its moments; a table's
@@ -149,7 +146,7 @@ class FineTuner:
             moments = self._optimizer.state.get(weight, {})
             kept = slice(n_rows.get(name))
             weights[name] = {"weight": _array(weight[kept])} | {
-                moment: _array(moments[moment][kept]) for moment in _MOMENTS if moments
+                moment: _array(moments[moment][kept]) for moment in MOMENTS if moments
             }
             if moments:
                 weights[name]["step"] = int(moments["step"])
@@ -173,12 +170,22 @@ class FineTuner:
             with torch.no_grad():
                 weight.copy_(_padded(saved["weight"], weight))
             if "step" in saved:
-                moments = {moment: _padded(saved[moment], weight) for moment in _MOMENTS}
+                moments = {moment: _padded(saved[moment], weight) for moment in MOMENTS}
                 step = torch.tensor(float(saved["step"]), device=weight.device)
                 self._optimizer.state[weight] = {"step": step, **moments}
         self._n_steps = state["n_steps"]
         self._n_skipped = state["n_skipped"]
         self._n_fresh = state["n_fresh"]
+
+    def _tell_skipped(self, loss: float, norm: float) -> None:
+        if self._n_skipped & (self._n_skipped - 1) == 0:  # the 1st, 2nd, 4th, 8th, ...
+            LOGGER.warning(
+                "step %d is skipped, the %d. so far: loss %g, gradient norm %g",
+                self._n_steps,
+                self._n_skipped,
+                loss,
+                norm,
+            )
 
     def _groups(self) -> list[dict[str, object]]:
         """Every parameter, by how it is stepped."""
@@ -209,7 +216,7 @@ class FineTuner:
         # The table's step count stays: late in a stream a fresh row's first steps are not damped
         # by bias correction, and it learns faster than rows did at the beginning.
         moments = self._optimizer.state.get(items.table(name), {})
-        for moment in _MOMENTS if moments else ():
+        for moment in MOMENTS if moments else ():
             moments[moment][rows_R] = 0.0
         self._n_fresh += len(fresh)
 
@@ -222,7 +229,7 @@ class FineTuner:
             group["params"] = [new if p is old else p for p in group["params"]]
         if old in self._optimizer.state:
             moments = self._optimizer.state.pop(old)
-            resized = {moment: _resized(moments[moment], n_rows) for moment in _MOMENTS}
+            resized = {moment: _resized(moments[moment], n_rows) for moment in MOMENTS}
             self._optimizer.state[new] = {"step": moments["step"], **resized}
 
 
@@ -236,7 +243,7 @@ def _resized(table: Tensor, n_rows: int) -> Tensor:
 def _no_moments(weight: Tensor) -> dict[str, Tensor]:
     """What the optimizer knows of a weight before its first step."""
     step = torch.zeros((), device=weight.device)
-    moments: dict[str, Tensor] = {moment: torch.zeros_like(weight) for moment in _MOMENTS}
+    moments: dict[str, Tensor] = {moment: torch.zeros_like(weight) for moment in MOMENTS}
     return {"step": step} | moments
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from learners.item_tokens import buckets
 from learners.text_encoder import TextEncoder
 from stream.growth import grown
-from stream.values import Changes, Int32s, State
+from stream.values import Changes, Int32s, Int64s, State
 
 LOGGER = logging.getLogger("freshrank.learner")
 
@@ -115,18 +115,21 @@ class ItemContent:
         """H, the buckets that a token fell into so far."""
         return len(self._number_of)
 
-    def bags(self, device: torch.device) -> Bags | None:
-        """The tokens of the items in use; None if no item has any."""
+    def bags(self, device: torch.device, row_R: Int64s | None = None) -> Bags | None:
+        """The tokens of the items in use, or of these rows; None if no item of them has any."""
+        if row_R is not None:
+            return self._bags_of(row_R, device) if self._n_tokens_V[row_R].any() else None
         if self._bags is None and self._n_tokens_V[: self._n_items].any():
-            n_tokens_V = self._n_tokens_V[: self._n_items]
-            starts_V = np.cumsum(n_tokens_V, dtype=np.int64) - n_tokens_V
             with torch.inference_mode(mode=False):  # whoever asks first, training uses it too
-                bucket_N = torch.from_numpy(self._buckets_in_use().astype(np.int64))
-                self._bags = Bags(bucket_N.to(device), torch.from_numpy(starts_V).to(device))
+                self._bags = self._bags_of(slice(self._n_items), device)
         return self._bags
 
-    def dense(self, device: torch.device) -> Tensor | None:
+    def dense(self, device: torch.device, row_R: Int64s | None = None) -> Tensor | None:
         """Each item's vectors side by side, of length 1 or 0 each, float32, shape (V, E)."""
+        if row_R is not None:
+            return (
+                torch.from_numpy(self._dense_VE[row_R]).to(device).float() if self.width else None
+            )
         if self._dense is None and self.width:
             with torch.inference_mode(mode=False):
                 self._dense = torch.from_numpy(self._dense_VE[: self._n_items]).to(device).float()
@@ -136,7 +139,7 @@ class ItemContent:
         return {
             "schema_version": 1,
             "n_tokens": self._n_tokens_V[: self._n_items],
-            "bucket": self._buckets_in_use(),
+            "bucket": self._buckets_of(slice(self._n_items)),
             "hash": np.array(list(self._number_of), np.int64),
             "dense": self._dense_VE[: self._n_items],
         }
@@ -145,16 +148,22 @@ class ItemContent:
         self._n_tokens_V = np.array(state["n_tokens"], np.int32)
         self._n_items = len(self._n_tokens_V)
         self._bucket_VL = np.zeros((self._n_items, self._config.tokens), np.int32)
-        self._bucket_VL[self._is_token()] = state["bucket"]
+        self._bucket_VL[self._is_token(slice(self._n_items))] = state["bucket"]
         self._number_of = {one: number for number, one in enumerate(state["hash"].tolist())}
         self._dense_VE = np.array(state["dense"], np.float16)
         self._bags = self._dense = None
 
-    def _is_token(self) -> NDArray[np.bool_]:
-        return np.arange(self._config.tokens) < self._n_tokens_V[: self._n_items, None]
+    def _bags_of(self, rows: Int64s | slice, device: torch.device) -> Bags:
+        n_tokens_V = self._n_tokens_V[rows]
+        starts_V = np.cumsum(n_tokens_V, dtype=np.int64) - n_tokens_V
+        bucket_N = torch.from_numpy(self._buckets_of(rows).astype(np.int64))
+        return Bags(bucket_N.to(device), torch.from_numpy(starts_V).to(device))
 
-    def _buckets_in_use(self) -> Int32s:
-        in_use: Int32s = self._bucket_VL[: self._n_items][self._is_token()]
+    def _is_token(self, rows: Int64s | slice) -> NDArray[np.bool_]:
+        return np.arange(self._config.tokens) < self._n_tokens_V[rows, None]
+
+    def _buckets_of(self, rows: Int64s | slice) -> Int32s:
+        in_use: Int32s = self._bucket_VL[rows][self._is_token(rows)]
         return in_use
 
     def _take_vectors(self, row: int, told: Mapping[str, Any]) -> None:

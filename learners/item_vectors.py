@@ -4,7 +4,7 @@ An item's vector is its own, learned from its clicks, plus the mean of the vecto
 which it shares with every item that has them [1]_, and a learned projection of its dense vectors:
 one that nobody clicked yet stands among its like.
 
-# V items in use, D embedding width, R rows started fresh, H token buckets in use,
+# V items in use, D embedding width, R some rows, H token buckets in use,
 # E length of all dense vectors of an item
 
 References
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from learners.item_content import ItemContent
+from stream.values import Int64s
 
 TABLES = ("vector_VD", "token_HD")
 
@@ -53,14 +54,32 @@ class ItemVectors(nn.Module):
         assert isinstance(table, nn.Parameter)
         return table
 
-    def vectors(self) -> Tensor:
-        """The vectors of the items in use, of any length, shape (V, D)."""
-        vector_VD = self.vector_VD[: self.n_rows["vector_VD"]]
-        if (bags := self.content.bags(vector_VD.device)) is not None:
+    def vectors(self, row_R: Int64s | None = None) -> Tensor:
+        """The vectors of the items in use, or of these rows alone.
+
+        Parameters
+        ----------
+        row_R : int64 array, optional
+            Distinct rows. The gradient of their own vectors is sparse then: nothing is as long as
+            the table.
+
+        Returns
+        -------
+        float tensor, shape (V, D) or (R, D)
+            Of any length.
+        """
+        if row_R is None:
+            return self.with_content(self.vector_VD[: self.n_rows["vector_VD"]])
+        rows = torch.from_numpy(row_R).to(self.vector_VD.device)
+        return self.with_content(functional.embedding(rows, self.vector_VD, sparse=True), row_R)
+
+    def with_content(self, vector_VD: Tensor, row_R: Int64s | None = None) -> Tensor:
+        """Add what the items in use, or these rows, say of themselves to vectors of their own."""
+        if (bags := self.content.bags(vector_VD.device, row_R)) is not None:
             vector_VD = vector_VD + functional.embedding_bag(
                 bags.bucket_N, self.token_HD, bags.starts_V, mode="mean"
             )
-        if (dense_VE := self.content.dense(vector_VD.device)) is not None:
+        if (dense_VE := self.content.dense(vector_VD.device, row_R)) is not None:
             vector_VD = vector_VD + dense_VE @ self.dense_ED
         return vector_VD
 

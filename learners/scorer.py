@@ -85,8 +85,12 @@ class Scorer(nn.Module):
 
     def scores(self, state_ND: Tensor, item_VD: Tensor) -> Tensor:
         """Score of each of these items for each state, shape (N, V)."""
+        return self.scores_of_units(state_ND, functional.normalize(item_VD, dim=-1))
+
+    def scores_of_units(self, state_ND: Tensor, unit_VD: Tensor) -> Tensor:
+        """The same, from the items' directions, for whoever asks for many states in parts."""
         unit_ND = functional.normalize(state_ND, dim=-1)
-        return (unit_ND * self.temperature) @ functional.normalize(item_VD, dim=-1).T
+        return (unit_ND * self.temperature) @ unit_VD.T
 
 
 def _llama(positions: int, width: int, layers: int, heads: int, dropout: float) -> LlamaConfig:

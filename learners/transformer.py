@@ -1,12 +1,11 @@
 """The transformer as a learner: ranks with averaged weights, then fine-tunes on the answers.
 
 # B queries, C contexts, D width, M lessons, Q replayed sequences, T history length, V items,
-# K list length, S items of the lists shown, F features of their match
+# K list length, S items of the lists shown, F features of their match, R some rows, P rows in play
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -29,19 +28,20 @@ from learners.averaging import AveragedScorer
 from learners.click_features import N_FEATURES, click_features, steps
 from learners.click_head import ClickHead
 from learners.finetuner import FineTuner, FineTunerConfig
+from learners.in_play import InPlay, rows_of_lists, rows_read
 from learners.item_content import ItemContent, ItemContentConfig
 from learners.item_vectors import ItemVectors
 from learners.replay import ReplayBuffer, minibatches
+from learners.sampling import NegativeSampler, SamplingConfig
+from learners.scored import Scored, exclude
 from learners.scorer import Scorer
-from learners.top_items import top_items_of_tensor
-from stream.lessons import select
+from stream.lessons import compacted, select
 from stream.values import (
     Bools,
     Changes,
     Contexts,
     Float64s,
     Int32s,
-    Int64s,
     Lessons,
     Outcomes,
     Predictions,
@@ -53,6 +53,9 @@ from stream.values import (
 
 # Histories are padded to one of these lengths: short sessions do not pay for long ones.
 _BUCKET_ENDS = (4, 8, 16, 32)
+
+# What the draws of a step are for: the negatives of step n share no bit with its other draws.
+_OF_NEGATIVES = 1
 
 
 class TransformerConfig(BaseModel):
@@ -82,6 +85,7 @@ class TransformerConfig(BaseModel):
     """Clicks after which the answer to a shown item is all but forgotten by the click head."""
     content: ItemContentConfig = ItemContentConfig()
     optimizer: FineTunerConfig = FineTunerConfig()
+    sampling: SamplingConfig = SamplingConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA, in bf16, where there is one; else the CPU in fp32."""
@@ -127,6 +131,7 @@ class TransformerLearner:
         self._replay = ReplayBuffer(
             config.replay_sequences, config.history_items + 1, config.replay_recent
         )
+        self._sampler = NegativeSampler(config.sampling)
         self._clicks = ClickHead(N_FEATURES, config.click_memory)
         self._n_learned = 0  # calls of learn that had lessons: numbers the draws of the replay
         self.adjust(1.0, 1.0)
@@ -136,21 +141,27 @@ class TransformerLearner:
         top_items_BK = scored.top_items(queries.k)[queries.context_of_B]
         return Predictions(top_items_BK, scored.click_probability_S)
 
-    def score(self, queries: Queries) -> "Scored":
+    def score(self, queries: Queries) -> Scored:
         """What every item gets for each context, and how likely the lists shown are clicked."""
         shown, n_ranked = queries.shown, len(queries.contexts.length_C)
         contexts = queries.contexts if shown is None else _both(queries.contexts, shown.contexts)
+        scorer = self._served.scorer
         with torch.inference_mode(), self._autocast():
-            scorer = self._served.scorer
-            item_VD = scorer.items.vectors()
+            item_VD = self._served.vectors()
             state_CD = self._last_states(scorer, contexts, item_VD)
-            score_CV = scorer.scores(state_CD[:n_ranked], item_VD[: queries.n_items]).float()
-            _exclude(score_CV, queries.contexts)
-            tie_hash_V = self._tensor(queries.tie_hash_V[: queries.n_items])
-            if shown is None:
-                return Scored(score_CV, tie_hash_V, None)
-            probability_S = self._click_probability(state_CD[n_ranked:], shown)
-            return Scored(score_CV, tie_hash_V, probability_S)
+            unit_VD = functional.normalize(item_VD[: queries.n_items], dim=-1)
+            probability_S = None
+            if shown is not None:
+                probability_S = self._click_probability(state_CD[n_ranked:], shown, item_VD)
+
+        def scores_of(part: slice) -> Tensor:
+            with torch.inference_mode(), self._autocast():
+                score_CV = scorer.scores_of_units(state_CD[:n_ranked][part], unit_VD).float()
+                exclude(score_CV, queries.contexts.seen, part)
+            return score_CV
+
+        tie_hash_V = self._tensor(queries.tie_hash_V[: queries.n_items])
+        return Scored(scores_of, n_ranked, tie_hash_V, probability_S, self._is_sampled)
 
     def learn(self, outcomes: Outcomes) -> None:
         if len(outcomes.lessons):
@@ -168,13 +179,13 @@ class TransformerLearner:
         size = round(self._config.minibatch * (1 + self._config.replay_ratio))
         for start in range(0, len(lessons), size):
             part = select(lessons, np.arange(start, min(start + size, len(lessons))))
-            self._finetuner.step(partial(self._loss, part, nothing_replayed))
-            self._served.update()
+            self._step(part, nothing_replayed)
 
     def follow(self, changes: Changes) -> None:
         self._content.follow(changes)
         self._served.start_fresh(self._finetuner.follow(changes))
         self._replay.follow(changes)
+        self._sampler.follow(changes)
         self._clicks.follow(changes)
 
     def adjust(self, replay_factor: float, learning_rate_factor: float) -> None:
@@ -239,6 +250,7 @@ class TransformerLearner:
             "finetuner": self._finetuner.state_dict(),
             "served": self._served.state_dict(),
             "replay": self._replay.state_dict(),
+            "sampler": self._sampler.state_dict(),
             "clicks": self._clicks.state_dict(),
             "n_learned": self._n_learned,
             "replay_factor": self._replay_factor,
@@ -250,12 +262,19 @@ class TransformerLearner:
         self._finetuner.load_state_dict(state["finetuner"])
         self._served.load_state_dict(state["served"])
         self._replay.load_state_dict(state["replay"])
+        self._sampler.load_state_dict(state["sampler"])
         self._clicks.load_state_dict(state["clicks"])
         self._n_learned = state["n_learned"]
         self.adjust(state["replay_factor"], state["learning_rate_factor"])
 
-    def _click_probability(self, state_CD: Tensor, shown: Shown) -> Float64s:
-        features_SF = click_features(self._served.scorer, state_CD, shown)
+    @property
+    def _is_sampled(self) -> bool:
+        """Whether the catalogue is too large for each step to score all of it."""
+        n_items = self._scorer.items.n_rows["vector_VD"]
+        return n_items > self._config.sampling.exact_items
+
+    def _click_probability(self, state_CD: Tensor, shown: Shown, item_VD: Tensor) -> Float64s:
+        features_SF = click_features(item_VD, state_CD, shown)
         return self._clicks.probabilities(features_SF, shown.item_S, shown.position_S)
 
     def _finetune(self, lessons: Lessons) -> None:
@@ -264,35 +283,63 @@ class TransformerLearner:
         # More of everything would hold on to what a drift has made untrue: more means the newest.
         ratio = config.replay_ratio * min(self._replay_factor, 1.0)
         newest_ratio = config.replay_ratio * max(self._replay_factor - 1.0, 0.0)
+        self._sampler.add(lessons.target_M)
         for part, replayed in minibatches(
             lessons, self._replay, config.minibatch, ratio, rng, newest_ratio
         ):
-            self._finetuner.step(partial(self._loss, part, replayed))
-            self._served.update()
+            self._step(part, replayed)
         self._n_learned += 1
+
+    def _step(self, lessons: Lessons, replayed: tuple[Int32s, Int32s]) -> None:
+        if self._is_sampled:
+            self._sampled_step(lessons, replayed)
+        else:
+            self._finetuner.step(partial(self._loss, lessons, replayed))
+            self._served.update()
+
+    def _sampled_step(self, lessons: Lessons, replayed: tuple[Int32s, Int32s]) -> None:
+        """A step that neither scores nor moves an item which is not in play."""
+        lessons, (sequence_QW, length_Q) = compacted(lessons), replayed
+        read_R = rows_read(lessons.contexts.history_CT, lessons.target_M, sequence_QW)
+        rng = np.random.default_rng((self._config.seed, self._finetuner.steps.n, _OF_NEGATIVES))
+        n_items = self._scorer.items.n_rows["vector_VD"]
+        in_play = self._sampler.draw(read_R, n_items, rng)
+        replayed = in_play.sequences(sequence_QW), length_Q
+        self._served.settle(in_play.row_P)
+        self._finetuner.step(partial(self._loss, in_play.lessons(lessons), replayed, in_play))
+        self._served.update_rows(in_play.row_P)
 
     def _features(self, shown: Shown) -> Tensor:
         """By the weights that are served from now on: the next predictions come from them."""
         with torch.inference_mode(), self._autocast():
-            scorer = self._served.scorer
-            state_CD = self._last_states(scorer, shown.contexts, scorer.items.vectors())
-            return click_features(self._served.scorer, state_CD, shown)
+            row_R = None
+            if self._is_sampled:
+                row_R, shown = rows_of_lists(shown)
+            item_VD = self._served.vectors(row_R)
+            state_CD = self._last_states(self._served.scorer, shown.contexts, item_VD)
+            return click_features(item_VD, state_CD, shown)
 
-    def _loss(self, lessons: Lessons, replayed: tuple[Int32s, Int32s]) -> Tensor:
-        """Mean cross-entropy of the new targets and of every position of the replayed ones."""
+    def _loss(
+        self, lessons: Lessons, replayed: tuple[Int32s, Int32s], in_play: InPlay | None = None
+    ) -> Tensor:
+        """Mean cross-entropy of the new targets and of every position of the replayed ones.
+
+        Over all items; or over those in play, which lessons and sequences name by their places.
+        """
         with self._autocast():
-            item_VD = self._scorer.items.vectors()
+            item_VD = self._scorer.items.vectors(in_play.row_P if in_play else None)
             state_ND, target_N = self._new_states(lessons, item_VD)
             replay_ND, replay_N = self._replayed_states(*replayed, item_VD)
-            score_NV = self._scorer.scores(torch.cat([state_ND, replay_ND]), item_VD)
-        return functional.cross_entropy(score_NV.float(), torch.cat([target_N, replay_N]))
+            score_NV = self._scorer.scores(torch.cat([state_ND, replay_ND]), item_VD).float()
+        if in_play:
+            score_NV = score_NV + torch.from_numpy(in_play.log_weight_P).to(self._device)
+        return functional.cross_entropy(score_NV, torch.cat([target_N, replay_N]))
 
     def _new_states(self, lessons: Lessons, item_VD: Tensor) -> tuple[Tensor, Tensor]:
         """The state that was asked, for each lesson; what was scored is what is learned."""
-        used_C, context_of_M = np.unique(lessons.context_of_M, return_inverse=True)
-        contexts = Contexts(lessons.contexts.history_CT[used_C], lessons.contexts.length_C[used_C])
-        state_CD = self._last_states(self._scorer, contexts, item_VD)
-        return state_CD[self._tensor(context_of_M)], self._tensor(lessons.target_M)
+        lessons = compacted(lessons)
+        state_CD = self._last_states(self._scorer, lessons.contexts, item_VD)
+        return state_CD[self._tensor(lessons.context_of_M)], self._tensor(lessons.target_M)
 
     def _replayed_states(
         self, sequence_QW: Int32s, length_Q: Int32s, item_VD: Tensor
@@ -327,40 +374,6 @@ class TransformerLearner:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """The score of each item for each context, -inf where it must not be ranked."""
-
-    score_CV: Tensor
-    tie_hash_V: Tensor
-    click_probability_S: Float64s | None
-
-    def top_items(self, k: int) -> Int32s:
-        """The best k rows for each context, best first; -1 where fewer can be ranked."""
-        if not self.score_CV.numel():
-            return np.full((len(self.score_CV), k), -1, np.int32)
-        with torch.inference_mode():
-            top_CK = top_items_of_tensor(self.score_CV, self.tie_hash_V, k)
-        top_items_CK: Int32s = top_CK.cpu().numpy()  # the only device sync, but for lists
-        return top_items_CK
-
-    def of(self, context_U: Int64s, row_U: Int64s) -> Float64s:
-        """The scores of some items, each for its context."""
-        with torch.inference_mode():
-            device = self.score_CV.device
-            places = torch.from_numpy(context_U).to(device), torch.from_numpy(row_U).to(device)
-            score_U: Float64s = self.score_CV[places].double().cpu().numpy()
-        return score_U
-
-    def total(self) -> Float64s:
-        """Log of the sum of the exponentials of each context's scores."""
-        if not self.score_CV.numel():
-            return np.zeros(len(self.score_CV))
-        with torch.inference_mode():
-            total_C: Float64s = torch.logsumexp(self.score_CV, dim=1).double().cpu().numpy()
-        return total_C
-
-
 def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -386,11 +399,3 @@ def _both(first: Contexts, second: Contexts) -> Contexts:
     history_CT[:n_first, : first.history_CT.shape[1]] = first.history_CT
     history_CT[n_first:, : second.history_CT.shape[1]] = second.history_CT
     return Contexts(history_CT, np.concatenate([first.length_C, second.length_C]))
-
-
-def _exclude(score_CV: Tensor, contexts: Contexts) -> None:
-    """Take seen items out of the ranking."""
-    if contexts.seen is not None:
-        owner = np.repeat(np.arange(len(contexts.length_C)), np.diff(contexts.seen.starts))
-        row = torch.from_numpy(contexts.seen.values.astype(np.int64))
-        score_CV[torch.from_numpy(owner).to(score_CV.device), row.to(score_CV.device)] = -torch.inf

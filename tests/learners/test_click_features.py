@@ -22,7 +22,7 @@ def test_an_item_is_compared_with_the_state_and_with_what_was_clicked():
     vector_VD = scorer.items.vector_VD
     unit_VD = torch.nn.functional.normalize(vector_VD, dim=-1)
     mean_D = 2 * unit_VD[0] + unit_VD[1]
-    features_SF = click_features(scorer, state_CD, shown)
+    features_SF = click_features(scorer.items.vectors(), state_CD, shown)
     assert features_SF.shape == (2, N_FEATURES)
     length = np.log(4) / 2
     for s, row in enumerate((2, 3)):
@@ -34,14 +34,16 @@ def test_an_item_is_compared_with_the_state_and_with_what_was_clicked():
 
 def test_what_is_not_known_matches_nothing():
     shown = make_shown([[-1, 2], [1]], histories=[[0], []])
-    features_SF = click_features(scorer_of(), torch.ones(2, 8), shown)
+    features_SF = click_features(scorer_of().items.vectors(), torch.ones(2, 8), shown)
     assert features_SF[0, [0, 1, 3]].tolist() == [0, 0, 0]
     assert features_SF[1, :2].abs().min() > 0
     assert features_SF[2, 1:].tolist() == [0, 0, 0]
 
 
 def test_without_any_item_every_match_is_nothing():
-    features_SF = click_features(scorer_of(0), torch.ones(1, 8), make_shown([[-1, -1]]))
+    features_SF = click_features(
+        scorer_of(0).items.vectors(), torch.ones(1, 8), make_shown([[-1, -1]])
+    )
     assert features_SF.tolist() == [[0] * N_FEATURES] * 2
 
 
@@ -49,8 +51,8 @@ def test_each_list_is_compared_in_its_own_context():
     shown = make_shown([[2], [2, 3]], histories=[[0], [1]])
     swapped = Shown(shown.contexts, shown.context_of_N[::-1], *_rest(shown))
     state_CD = torch.randn(2, 8)
-    both_SF = click_features(scorer_of(), state_CD, shown)
-    swapped_SF = click_features(scorer_of(), state_CD, swapped)
+    both_SF = click_features(scorer_of().items.vectors(), state_CD, shown)
+    swapped_SF = click_features(scorer_of().items.vectors(), state_CD, swapped)
     assert both_SF[0].tolist() == swapped_SF[1].tolist() != swapped_SF[0].tolist()
     assert both_SF.dtype == torch.float64
 

@@ -1,4 +1,5 @@
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -214,3 +215,48 @@ def test_a_state_that_was_taken_back_goes_on_as_it_did():
         tuner.restore(earlier, np.arange(6))
     # Nearly: the item table's step count, by which its bias is corrected, goes on as well.
     torch.testing.assert_close(ends[0], ends[1], rtol=1e-3, atol=1e-3)
+
+
+def test_a_loss_that_read_some_items_alone_moves_these_alone_by_the_same_step():
+    """The clip norm is over the same gradient, and all other weights go the same way."""
+    weights = []
+    for is_sparse in (False, True):
+        scorer, tuner = tuner_of(6)
+        scorer.items.content.follow(make_changes(6))
+        before_VD = scorer.items.vector_VD.detach().clone()
+        for _ in range(3):
+            tuner.step(partial(loss_of_rows, scorer, np.array([1, 2, 4]), is_sparse))
+        state = tuner.state_dict()["weights"]
+        np.testing.assert_array_equal(
+            state["items.vector_VD"]["weight"][[0, 3, 5]], before_VD[[0, 3, 5]]
+        )
+        weights.append(state)
+    for name, entry in weights[0].items():
+        for kind in entry:
+            np.testing.assert_allclose(
+                entry[kind], weights[1][name][kind], 1e-4, 1e-6, err_msg=name
+            )
+
+
+def loss_of_rows(scorer: Scorer, row_P: np.ndarray, is_sparse: bool) -> torch.Tensor:
+    item_PD = scorer.items.vectors(row_P) if is_sparse else scorer.items.vectors()[row_P]
+    state_CSD = scorer.states(torch.tensor([[0, 1], [2, 0]]), item_PD)
+    score_NP = scorer.scores(state_CSD[:, 2], item_PD)
+    return torch.nn.functional.cross_entropy(score_NP, torch.tensor([1, 2]))
+
+
+class TestFineTunerOfRowsState(StatefulContract):
+    """The same where steps move some items alone, from a table without moments on."""
+
+    @staticmethod
+    def make() -> FineTuner:
+        return tuner_of(0)[1]
+
+    @staticmethod
+    def drive(stateful: FineTuner, step: int) -> object:
+        changes = make_changes(5 + step, recycled=(step,) if step else ())
+        stateful._scorer.items.content.follow(changes)
+        stateful.follow(changes)
+        row_P = np.array([0, step, 4 + step]) if step else np.array([0, 1, 4])
+        stateful.step(lambda: loss_of_rows(stateful._scorer, row_P, True))
+        return stateful._scorer.items.vector_VD.detach().numpy().copy()

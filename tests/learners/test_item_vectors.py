@@ -50,3 +50,30 @@ def test_fresh_vectors_are_drawn_from_the_generator_alone():
     assert torch.equal(tables[0], tables[1])
     assert tables[0][[1, 4]].any(dim=1).all()
     assert not tables[0][[0, 2, 3, 5]].any()
+
+
+def test_vectors_of_some_rows_are_those_of_all_and_so_is_their_gradient():
+    items = item_vectors(ItemContentConfig(tokens=4, token_buckets=64, vectors={"image": 2}), 4)
+    items.vector_VD = torch.nn.Parameter(torch.randn(5, 4))
+    items.n_rows["vector_VD"] = 5
+    told = {"title": "red shoes", "vectors": {"image": [0.0, 2.0]}}
+    items.content.follow(make_changes(5, described={1: told, 4: {"title": "blue shoes"}}))
+    items.token_HD = torch.nn.Parameter(torch.randn(items.content.n_buckets, 4))
+    row_R = np.array([4, 0, 1])
+    gradients = []
+    for vector_RD in (items.vectors()[row_R], items.vectors(row_R)):
+        items.zero_grad()
+        (vector_RD**2).sum().backward()
+        gradients.append([weight.grad for weight in items.parameters()])
+        torch.testing.assert_close(vector_RD, items.vectors()[row_R])
+    assert gradients[1][0].is_sparse
+    assert gradients[1][0].coalesce().indices()[0].tolist() == [0, 1, 4]
+    for dense, some in zip(*gradients, strict=True):
+        torch.testing.assert_close(some.to_dense(), dense)
+
+
+def test_rows_that_say_nothing_have_their_own_vectors_alone():
+    items = item_vectors(width=4)
+    items.vector_VD = torch.nn.Parameter(torch.randn(3, 4))
+    items.content.follow(make_changes(3, described={1: {"title": "red"}}))
+    assert torch.equal(items.vectors(np.array([2, 0])), items.vector_VD[[2, 0]])

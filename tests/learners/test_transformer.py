@@ -7,6 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from learners.in_play import InPlay
 from learners.transformer import TransformerConfig, TransformerLearner
 from stream.values import Contexts, Lessons, Queries, Shown, State
 from tests.conformance.learner_contract import LearnerContract
@@ -383,3 +384,135 @@ def test_a_step_of_rehearsing_holds_as_many_lessons_as_one_of_learning_has_posit
     learner.follow(make_changes(6))
     learner.rehearse(make_lessons([[1]] * 49, [2] * 49))
     assert learner.state_dict()["finetuner"]["n_steps"] == 3
+
+
+class TestTransformerOfALargeCatalogue(LearnerContract):
+    """The catalogue outgrows the exact softmax, and scores at once, while the contract runs."""
+
+    @pytest.fixture(autouse=True)
+    def _few_scores_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("learners.scored._MAX_CELLS", 250)
+
+    @staticmethod
+    def make() -> TransformerLearner:
+        learner = learner_of(sampling={"exact_items": 20, "negatives": 16})
+        learner.follow(make_changes(12))
+        return learner
+
+
+SAMPLED = {"exact_items": 0, "negatives": 4}
+
+
+def test_on_a_large_catalogue_it_learns_which_item_follows_which():
+    """A cycle of six items among ninety, of which few are scored in a step."""
+    learner = learner_of(replay_ratio=1, width=16, sampling={"exact_items": 0, "negatives": 16})
+    learner.follow(make_changes(90))
+    for step in range(40):
+        learner.learn(make_outcomes(a_cycle(step)))
+    asked = make_queries([[5, 0], [2, 3]], n_items=90, k=2)
+    assert learner.predict(asked).top_items_BK[:, 0].tolist() == [1, 4]
+
+
+def test_on_a_large_catalogue_items_that_are_not_in_play_stand_still():
+    learner = learner_of(sampling=SAMPLED, replay_ratio=0)
+    learner.follow(make_changes(500))
+    for step in range(4):
+        before = np.array(item_table(learner))
+        learner.learn(make_outcomes(make_lessons([[step, 7]], [8])))
+        has_moved_V = (item_table(learner) != before).any(axis=1)
+        assert has_moved_V[[step, 7, 8]].all()
+        assert has_moved_V.sum() <= 3 + 4
+
+
+def test_a_run_on_a_large_catalogue_draws_other_negatives_in_each_step_and_the_same_ones_again():
+    def moved(learner: TransformerLearner) -> list[int]:
+        before = np.array(item_table(learner))
+        learner.learn(make_outcomes(make_lessons([[7]], [8])))
+        return np.flatnonzero((item_table(learner) != before).any(axis=1)).tolist()
+
+    runs = []
+    for _ in range(2):
+        learner = learner_of(sampling=SAMPLED, replay_ratio=0)
+        learner.follow(make_changes(500))
+        runs.append([moved(learner) for _ in range(3)])
+    assert runs[0] == runs[1]
+    assert runs[0][0] != runs[0][1] != runs[0][2]
+
+
+def test_lists_on_a_large_catalogue_are_judged_like_on_a_small_one():
+    """By the vectors of the rows that they name alone: the click head learns the same."""
+    shown = make_shown([[40, 8, -1], [3], [8, 49]], histories=[[45, 3], [], [9]])
+    is_clicked_S = np.array([True, False, False, False, True, False])
+    states = []
+    for exact_items in (0, 100):
+        learner = learner_of(sampling={"exact_items": exact_items})
+        learner.follow(make_changes(50, described={3: {"title": "red"}}))
+        learner.learn(outcomes_of_lists(make_shown_lessons(shown, is_clicked_S)))
+        states.append(learner.state_dict()["clicks"])
+    for name, value in states[0].items():
+        np.testing.assert_allclose(value, states[1][name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_on_a_large_catalogue_a_recycled_row_starts_fresh_and_is_served_at_once():
+    learner = learner_of(sampling={"exact_items": 0, "negatives": 16})
+    learner.follow(make_changes(6))
+    trained(3, learner=learner)
+    learner.follow(make_changes(6, recycled=[2]))
+    state = learner.state_dict()
+    moments = state["finetuner"]["weights"]["items.vector_VD"]
+    assert not moments["exp_avg"][2].any()
+    assert not moments["exp_avg_sq"][2].any()
+    served_VD = learner._served.vectors()
+    assert served_VD[2].tolist() == moments["weight"][2].tolist()
+    assert not np.allclose(served_VD[1], moments["weight"][1])
+    assert 2 not in state["sampler"]["click"]
+
+
+def test_on_a_large_catalogue_the_plain_running_mean_is_served():
+    learner = learner_of(sampling=SAMPLED, replay_ratio=0)
+    learner.follow(make_changes(60))
+    mean_VD = np.zeros((60, 8))
+    for step in range(6):
+        learner.learn(make_outcomes(make_lessons([[step % 2, 7]], [8])))
+        kept = step / (step + 1)
+        mean_VD = kept * mean_VD + (1 - kept) * item_table(learner)
+        np.testing.assert_allclose(learner._served.vectors(), mean_VD, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_of_a_large_catalogue_are_taken_back():
+    learner = learner_of(sampling={"exact_items": 0, "negatives": 4})
+    learner.follow(make_changes(6))
+    trained(3, learner=learner)
+    earlier, expected_VD = copy.deepcopy(learner.state_dict()), learner._served.vectors().clone()
+    trained(4, 3, learner)
+    learner.restore(earlier, np.ones(6, np.bool_))
+    torch.testing.assert_close(learner._served.vectors(), expected_VD)
+
+
+def test_on_a_large_catalogue_the_ranking_is_that_of_all_scores_at_once(monkeypatch):
+    learner = learner_of(sampling=SAMPLED)
+    learner.follow(make_changes(30))
+    queries = make_queries([[1, 2], [], [7], [3, 4]], 30, k=9, seen=[[1, 2], [5], [], [29]])
+    at_once = learner.predict(queries).top_items_BK
+    monkeypatch.setattr("learners.scored._MAX_CELLS", 70)
+    assert learner.predict(queries).top_items_BK.tolist() == at_once.tolist()
+    assert not np.isin([1, 2], at_once[0]).any()
+
+
+def test_each_item_in_play_weighs_in_the_loss_as_much_as_it_stands_for():
+    learner = learner_of(replay_ratio=0)
+    learner.follow(make_changes(6))
+    nothing = np.zeros((0, 0), np.int32), np.zeros(0, np.int32)
+
+    def loss(*log_weights: float) -> float:
+        in_play = InPlay(np.arange(6), np.array(log_weights, np.float32)) if log_weights else None
+        return float(learner._loss(make_lessons([[1, 2]], [4]), nothing, in_play).detach())
+
+    assert loss(0, 0, 0, 0, 0, 0) == pytest.approx(loss(), rel=1e-5)
+    twice = math.log(2)
+    others_twice = loss(twice, twice, twice, twice, 0, twice)
+    assert math.expm1(others_twice) == pytest.approx(2 * math.expm1(loss()), rel=1e-4)
+
+
+def item_table(learner: TransformerLearner) -> np.ndarray:
+    return learner.state_dict()["finetuner"]["weights"]["items.vector_VD"]["weight"]
