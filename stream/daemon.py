@@ -133,9 +133,11 @@ class Daemon:
             folder = run.checkpoints.folder
             summary = write_summary(run.pipeline, self._job.out, folder, n_events, seconds)
         LOGGER.info(
-            "stopped in good order: %s events since this start, %s in all; run again to go on",
+            "stopped in good order: %s events since this start, %s in all; run again to go on, or "
+            "look at it: freshrank report %s",
             f"{n_events:,}",
             f"{summary['events']:,}",
+            self._job.out,
         )
         return summary
 

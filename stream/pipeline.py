@@ -1,5 +1,6 @@
 """The loop and the commit: the product, on one screen."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,8 @@ from stream.protocols import Evaluator, Source, Stateful
 from stream.reactor import Reactor
 from stream.sinks.outputs import Outputs
 from stream.values import Batch, Moment, Position, Record, State
+
+LOGGER = logging.getLogger("freshrank.pipeline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +227,12 @@ class Pipeline:
         if self._wants_checkpoint:
             self._wants_checkpoint = False
             kind = kind or "ckpt"
+            LOGGER.info(
+                "a checkpoint was asked for: %s",
+                f"it holds all before batch {self._next_seq}"
+                if self._next_seq != self._committed_seq
+                else "the last one holds everything, nothing came since",
+            )
         return kind if self._next_seq != self._committed_seq else None
 
     def _commit(self, end: Position, kind: Kind) -> None:

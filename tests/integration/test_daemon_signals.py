@@ -53,6 +53,7 @@ def test_sigusr1_takes_a_checkpoint(resident):
     resident.signal(signal.SIGUSR1)
     name = f"ckpt-{len(resident.entries()):012d}"
     resident.wait_until(lambda: [path.name for path in resident.checkpoints()] == [*before, name])
+    assert resident.said("a checkpoint was asked for")
 
 
 def test_a_second_daemon_in_the_folder_refuses_with_the_pid_of_the_first(resident):
