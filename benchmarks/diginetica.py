@@ -7,7 +7,10 @@ Then the week is streamed: each click is predicted, then learned. Recall@20 and 
 each the mean over all predictions of a week, and the plain mean of the weeks. Settings were
 chosen on weeks 0 .. 3.
 
-    python -m benchmarks.diginetica [--periods 16] [--set key=value ...]
+With `--passes N` the lessons of week 0 are gone over N - 1 times more before week 1 is ranked, as
+`freshrank pretrain` does; every later week is seen once.
+
+    python -m benchmarks.diginetica [--periods 16] [--passes 1] [--set key=value ...]
 """
 
 import argparse
@@ -20,11 +23,14 @@ import numpy as np
 
 from benchmarks.datasets import data_folder
 from evaluators.ranking import ranks_of
+from learners.panel import Panel
 from stream.build import build_pipeline, config_hash
 from stream.catalogue import Catalogue
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
 from stream.importers.registry import import_events
+from stream.lesson_memory import LessonMemory
+from stream.lessons import select
 from stream.pipeline import Pipeline
 from stream.run_folder import resolved
 from stream.settings import read_settings
@@ -34,6 +40,8 @@ from stream.values import Batch, Contexts, Int32s, Position, Queries
 CONFIG = Path(__file__).with_name("diginetica.yaml")
 PUBLISHED = "ADER, published: 50.21 / 17.32 (up to 100 epochs a week, width 150)"
 QUERIES_AT_ONCE = 512
+LESSONS_AT_ONCE = 4_096
+MAX_LESSONS = 1_000_000
 
 Figures = dict[str, tuple[float, float]]
 
@@ -65,13 +73,14 @@ class Weeks:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--periods", type=int, default=16, help="the last week to rank")
+    parser.add_argument("--passes", type=int, default=1, help="over week 0, the first included")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        run(Path(folder), arguments.periods, arguments.set)
+        run(Path(folder), arguments.periods, arguments.passes, arguments.set)
 
 
-def run(folder: Path, n_weeks: int, overrides: list[str]) -> None:
+def run(folder: Path, n_weeks: int, n_passes: int, overrides: list[str]) -> None:
     config = resolved(read_settings(FreshrankConfig, CONFIG, overrides), folder, False)
     weeks = list(range(n_weeks + 1))
     paths = [folder / f"week_{week}.jsonl" for week in weeks]
@@ -79,8 +88,13 @@ def run(folder: Path, n_weeks: int, overrides: list[str]) -> None:
         import_events("diginetica", data_folder("diginetica"), path, periods=[week])
     frozen: list[Figures] = []
     started_s = time.perf_counter()
+    memory = LessonMemory(MAX_LESSONS)
 
     def before(week: int) -> None:
+        panel = pipeline.parts.panel
+        panel.attend(memory if week == 0 and n_passes > 1 else None)
+        if week == 1:
+            rehearse(panel, memory, n_passes - 1, config.learner.seed)
         if week:
             frozen.append(ranked_frozen(pipeline, config, paths[week]))
             cells = "  ".join(f"{n} {r:.2f} / {m:.2f}" for n, (r, m) in frozen[-1].items())
@@ -93,6 +107,15 @@ def run(folder: Path, n_weeks: int, overrides: list[str]) -> None:
         pipeline.run()
         pipeline.close()
     report(config, pipeline, frozen, time.perf_counter() - started_s)
+
+
+def rehearse(panel: Panel, memory: LessonMemory, n_passes: int, seed: int) -> None:
+    """Go over what was taught so many times more, each time in another order."""
+    lessons = memory.lessons()
+    for number in range(n_passes):
+        order_M = np.random.default_rng((seed, number)).permutation(len(lessons))
+        for start in range(0, len(lessons), LESSONS_AT_ONCE):
+            panel.rehearse(select(lessons, order_M[start : start + LESSONS_AT_ONCE]))
 
 
 def report(
