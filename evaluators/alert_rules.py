@@ -4,13 +4,10 @@ A rule watches one figure over one window. `below` and `above` compare it with a
 with its own trailing reference.
 """
 
-import difflib
 import math
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -28,12 +25,10 @@ from evaluators.vocabulary import (
     nearest_metric,
 )
 from stream.durations import DurationMs, Span, SpanSetting, format_duration_ms
+from stream.rule_naming import RuleName, refuse_unknown_keys, rule_title
 
 Kind = Literal["below", "above", "drop"]
 Reaction = Literal["none", "boost", "freeze", "rollback"]
-
-# Names stand in files, on terminals and in the names of records.
-_NAME = re.compile(r"[a-z0-9_-]{1,100}")
 
 # The keys that belong to some kinds only; those named first are required.
 _KEYS_OF: dict[Kind, tuple[str, ...]] = {
@@ -50,12 +45,6 @@ _EXAMPLE_OF = {"threshold": "0.18", "share": "0.2", "reference": "7d or 50000 ev
 
 _Factor = Annotated[float, Field(ge=1.0, le=100.0)]
 _Limit = Annotated[DurationMs, Field(gt=0)]
-
-
-def _rule_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError("expected 1 to 100 of a-z, 0-9, _ and -, such as recall_low")
-    return name
 
 
 class Rule(BaseModel):
@@ -102,7 +91,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, AfterValidator(_rule_name)]
+    name: RuleName
     kind: Kind
     metric: str
     over: Literal["total", "events", "time", "faded"] = "time"
@@ -122,23 +111,12 @@ class Rule(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _keys_are_known(cls, values: Any) -> Any:
-        # Here rather than by `extra`: the nearest name is then `for`, never the field's own.
-        if isinstance(values, dict):
-            known = [field.alias or name for name, field in cls.model_fields.items()]
-            for key in values:
-                if key not in known:
-                    nearest = difflib.get_close_matches(str(key), known, n=1)
-                    hint = (
-                        f"did you mean {nearest[0]!r}?"
-                        if nearest
-                        else f"known keys: {', '.join(known)}"
-                    )
-                    raise ValueError(f"{_title(values.get('name'))}: unknown key {key!r}; {hint}")
+        refuse_unknown_keys(cls, values)
         return values
 
     @model_validator(mode="after")
     def _keys_fit_the_kind(self) -> "Rule":
-        title, own_keys = _title(self.name), _KEYS_OF[self.kind]
+        title, own_keys = rule_title(self.name), _KEYS_OF[self.kind]
         for key in sorted({key for keys in _KEYS_OF.values() for key in keys}):
             if key not in own_keys and getattr(self, key) is not None:
                 owners = [kind for kind, keys in _KEYS_OF.items() if key in keys]
@@ -276,7 +254,7 @@ def check_rules(config: AlertsConfig, ks: tuple[int, ...]) -> None:
     """
     ranges = metric_ranges(ks)
     for rule in config.rules:
-        title = f"alerts.rules: {_title(rule.name)}"
+        title = f"alerts.rules: {rule_title(rule.name)}"
         if rule.metric not in ranges:
             lengths = f" (ranking.ks: {', '.join(map(str, ks))})" if "@" in rule.metric else ""
             raise ValueError(
@@ -327,7 +305,3 @@ def _check_levels(title: str, rule: Rule, metric_range: tuple[float, float]) -> 
 
 def _between(low: float, high: float) -> str:
     return f"between {low:g} and {high:g}" if math.isfinite(high) else f"of at least {low:g}"
-
-
-def _title(name: object) -> str:
-    return f"rule {name}" if isinstance(name, str) else "rule"

@@ -7,8 +7,39 @@ UsageError
 """
 
 import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from stream.errors import UsageError
+
+_CONFIG = typer.Option("--config", "-c", metavar="FILE", help="A YAML file of settings.")
+ConfigOption = Annotated[Path | None, _CONFIG]
+NeededConfigOption = Annotated[Path, _CONFIG]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Set one key, such as learner.width=128; may be given many times.",
+    ),
+]
+MapOption = Annotated[
+    str | None,
+    typer.Option(
+        "--map",
+        metavar="FIELD=COLUMN,...",
+        help="Columns (or JSON fields) that hold an event's fields.",
+    ),
+]
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="TIME", help="First event time: ISO 8601, or ms.")
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Event time to stop before.")
+]
 
 
 def time_ms(option: str, text: str | None) -> int | None:

@@ -12,7 +12,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from stream.commands.options import columns_of, time_ms
+from stream.commands.options import (
+    ConfigOption,
+    FromOption,
+    MapOption,
+    SetOption,
+    UntilOption,
+    columns_of,
+    time_ms,
+)
 from stream.commands.stopping import StopSignals, leave_at_once
 from stream.commands.terminal import Terminal, examples, terminal_of
 from stream.errors import UsageError
@@ -40,26 +48,9 @@ def pretrain(  # noqa: PLR0913
             help="Files or globs: JSON lines, CSV, TSV (each also with .gz or .zst) or Parquet.",
         ),
     ],
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", metavar="FILE", help="A YAML file of settings.")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            "-s",
-            metavar="KEY=VALUE",
-            help="Set one key, such as learner.width=128; may be given many times.",
-        ),
-    ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=COLUMN,...",
-            help="Columns (or JSON fields) that hold an event's fields.",
-        ),
-    ] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    columns: MapOption = None,
     out: Annotated[
         Path,
         typer.Option(
@@ -95,14 +86,8 @@ def pretrain(  # noqa: PLR0913
             help="Clicks, the newest, that passes after the first go over; they are in memory.",
         ),
     ] = 2_000_000,
-    since: Annotated[
-        str | None,
-        typer.Option("--from", metavar="TIME", help="First event time: ISO 8601, or ms."),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="TIME", help="Event time to stop before."),
-    ] = None,
+    since: FromOption = None,
+    until: UntilOption = None,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", "-q", help="Print errors only; see pretraining.json.", metavar=""),

@@ -15,7 +15,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stream.commands.options import above_zero, columns_of, time_ms
+from stream.commands.options import (
+    FromOption,
+    MapOption,
+    UntilOption,
+    above_zero,
+    columns_of,
+    time_ms,
+)
 from stream.commands.stopping import StopSignals, leave_at_once
 from stream.commands.terminal import Terminal, examples, terminal_of
 from stream.durations import lasted_text
@@ -74,22 +81,9 @@ def produce(  # noqa: PLR0913
             "--create", metavar="PARTITIONS", min=1, help="Create the topic if it is missing."
         ),
     ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=COLUMN,...",
-            help="Columns (or JSON fields) that hold an event's fields.",
-        ),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--from", metavar="TIME", help="First event time: ISO 8601, or ms."),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="TIME", help="Event time to stop before."),
-    ] = None,
+    columns: MapOption = None,
+    since: FromOption = None,
+    until: UntilOption = None,
     speed: Annotated[
         float | None,
         typer.Option(

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from stream.commands.options import above_zero, columns_of, time_ms
+from stream.commands.options import (
+    ConfigOption,
+    FromOption,
+    MapOption,
+    SetOption,
+    UntilOption,
+    above_zero,
+    columns_of,
+    time_ms,
+)
 from stream.commands.stopping import StopSignals
 from stream.commands.telling import alerts_on
 from stream.commands.terminal import Terminal, examples, terminal_of
@@ -50,40 +59,17 @@ def replay(  # noqa: PLR0913
             ".gz or .zst) or Parquet.",
         ),
     ],
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", metavar="FILE", help="A YAML file of settings.")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            "-s",
-            metavar="KEY=VALUE",
-            help="Set one key, such as learner.width=128; may be given many times.",
-        ),
-    ] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            "--map",
-            metavar="FIELD=COLUMN,...",
-            help="Columns (or JSON fields) that hold an event's fields.",
-        ),
-    ] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    columns: MapOption = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Where the outputs go.")
     ] = Path("runs/replay"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out.", metavar="")
     ] = False,
-    since: Annotated[
-        str | None,
-        typer.Option("--from", metavar="TIME", help="First event time: ISO 8601, or ms."),
-    ] = None,
-    until: Annotated[
-        str | None,
-        typer.Option("--until", metavar="TIME", help="Event time to stop before."),
-    ] = None,
+    since: FromOption = None,
+    until: UntilOption = None,
     speed: Annotated[
         float | None,
         typer.Option(

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from stream.commands.options import NeededConfigOption, SetOption
 from stream.commands.stopping import DaemonSignals
 from stream.commands.terminal import examples
 from stream.errors import FreshrankError
@@ -21,18 +22,8 @@ EXAMPLES = examples(
 
 
 def run(
-    config: Annotated[
-        Path, typer.Option("--config", "-c", metavar="FILE", help="A YAML file of settings.")
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            "-s",
-            metavar="KEY=VALUE",
-            help="Set one key, such as source.kafka.start=latest; may be given many times.",
-        ),
-    ] = None,
+    config: NeededConfigOption,
+    overrides: SetOption = None,
     out: Annotated[
         Path,
         typer.Option(

@@ -1,7 +1,5 @@
 """How the daemon is watched, what it logs and where it answers: settings of its wall-clock side."""
 
-import difflib
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,13 +14,11 @@ from pydantic import (
 )
 
 from stream.durations import DurationMs
+from stream.rule_naming import RuleName, refuse_unknown_keys, rule_title
 
 Kind = Literal["silent", "lagging"]
 Severity = Literal["page", "warning", "info"]
 Level = Literal["debug", "info", "warning", "error"]
-
-# Names stand in files, on terminals and in the names of records.
-_NAME = re.compile(r"[a-z0-9_-]{1,100}")
 
 # The keys that belong to one kind only.
 _LAGGING_KEYS = ("records", "behind")
@@ -31,20 +27,10 @@ _LAGGING_KEYS = ("records", "behind")
 _LAGGING_FOR_MS = 30_000
 
 
-def _rule_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError("expected 1 to 100 of a-z, 0-9, _ and -, such as no_clicks")
-    return name
-
-
 def _some_time(duration_ms: int) -> int:
     if duration_ms == 0:
         raise ValueError("expected a time longer than 0, such as 30s or 10m")
     return duration_ms
-
-
-def _title(name: object) -> str:
-    return f"rule {name}" if isinstance(name, str) else "rule"
 
 
 _Time = Annotated[DurationMs, AfterValidator(_some_time)]
@@ -74,7 +60,7 @@ class WatchRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, AfterValidator(_rule_name)]
+    name: RuleName
     kind: Kind
     for_: _Time | None = Field(default=None, alias="for")
     records: PositiveInt | None = None
@@ -85,23 +71,12 @@ class WatchRule(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _keys_are_known(cls, values: Any) -> Any:
-        # Here rather than by `extra`: the nearest name is then `for`, never the field's own.
-        if isinstance(values, dict):
-            known = [field.alias or name for name, field in cls.model_fields.items()]
-            for key in values:
-                if key not in known:
-                    nearest = difflib.get_close_matches(str(key), known, n=1)
-                    hint = (
-                        f"did you mean {nearest[0]!r}?"
-                        if nearest
-                        else f"known keys: {', '.join(known)}"
-                    )
-                    raise ValueError(f"{_title(values.get('name'))}: unknown key {key!r}; {hint}")
+        refuse_unknown_keys(cls, values)
         return values
 
     @model_validator(mode="after")
     def _keys_fit_the_kind(self) -> "WatchRule":
-        title = _title(self.name)
+        title = rule_title(self.name)
         if self.kind == "silent":
             for key in _LAGGING_KEYS:
                 if getattr(self, key) is not None:

@@ -114,7 +114,7 @@ def test_a_rule_is_written_with_the_keys_of_its_kind():
         (
             [{**SILENT, "name": "No clicks"}],
             (
-                "watch.rules.0.name: expected 1 to 100 of a-z, 0-9, _ and -, such as no_clicks "
+                "watch.rules.0.name: expected 1 to 100 of a-z, 0-9, _ and -, such as recall_low "
                 "(got 'No clicks')"
             ),
         ),
