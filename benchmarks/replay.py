@@ -14,8 +14,9 @@ import copy
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,18 +28,21 @@ from benchmarks.datasets import event_file
 from learners.item_content import ItemContent
 from learners.item_vectors import ItemVectors
 from learners.panel import Panel
+from learners.reading import Reading
 from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
+from learners.states import reading_of_ends, reading_to_learn
 from learners.top_items import top_items_of_tensor
-from learners.transformer import TransformerConfig, length_buckets
+from learners.transformer import TransformerConfig
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
+from stream.lessons import compacted
 from stream.pipeline import Pipeline
 from stream.run_folder import resolved
 from stream.settings import read_settings
 from stream.sources.file import FileSource
-from stream.values import Changes, Contexts, Outcomes, Predictions, Queries
+from stream.values import Changes, Outcomes, Predictions, Queries
 
 SETTINGS: dict[str, Path | None] = {
     "ml-100k": Path(__file__).with_name("ml100k.yaml"),
@@ -109,13 +113,19 @@ def run_pipeline(config: FreshrankConfig, events: Path, out: Path) -> int:
 
 
 @dataclass(frozen=True)
-class BareStep:
-    """One optimizer step: padded sequences whose last, or whose every, position is learned."""
+class Bare:
+    """What is read, as tensors: histories in buckets, and where the states asked for are."""
 
-    new: "Padded"
-    context_of_M: Tensor
-    target_M: Tensor
-    replayed: "Padded"
+    history_of: list[Tensor]
+    place_N: Tensor
+
+
+@dataclass(frozen=True)
+class BareStep:
+    """One optimizer step: the states to learn from, and what followed them."""
+
+    read: Bare
+    target_N: Tensor
 
 
 @dataclass(frozen=True)
@@ -123,20 +133,12 @@ class BareBatch:
     """What the bare loop is given, as tensors."""
 
     n_items: int
-    contexts: "Padded"
-    context_of_B: Tensor
+    read: Bare
+    context_of_B: np.ndarray
     seen: tuple[Tensor, Tensor] | None
     tie_hash_V: Tensor
     k: int
     steps: list[BareStep] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Padded:
-    """Sequences in buckets of similar length; `place` puts them back in order."""
-
-    buckets: list[tuple[Tensor, Tensor]]
-    place: Tensor
 
 
 class Recorder:
@@ -144,6 +146,7 @@ class Recorder:
 
     def __init__(self, config: TransformerConfig) -> None:
         self._config = config
+        self._device = device_of(config)
         self._replay = ReplayBuffer(
             config.replay_sequences, config.history_items + 1, config.replay_recent
         )
@@ -158,10 +161,10 @@ class Recorder:
         self.batches.append(
             BareBatch(
                 n_items=queries.n_items,
-                contexts=padded(queries.contexts),
-                context_of_B=tensor(queries.context_of_B),
-                seen=None if seen is None else (tensor(owner), tensor(seen.values)),
-                tie_hash_V=tensor(queries.tie_hash_V),
+                read=self._bare(reading_of_ends(queries.contexts, self._device)),
+                context_of_B=queries.context_of_B,
+                seen=None if seen is None else (self._tensor(owner), self._tensor(seen.values)),
+                tie_hash_V=self._tensor(queries.tie_hash_V),
                 k=queries.k,
             )
         )
@@ -171,19 +174,23 @@ class Recorder:
         if not len(outcomes.lessons):
             return
         rng = np.random.default_rng((self._config.seed, self._n_learned))
-        for lessons, (sequence_QW, length_Q) in minibatches(
+        for lessons, (sequence_QW, _) in minibatches(
             outcomes.lessons, self._replay, self._config.minibatch, self._config.replay_ratio, rng
         ):
-            used_C, context_of_M = np.unique(lessons.context_of_M, return_inverse=True)
-            asked = lessons.contexts
-            step = BareStep(
-                new=padded(Contexts(asked.history_CT[used_C], asked.length_C[used_C])),
-                context_of_M=tensor(context_of_M),
-                target_M=tensor(lessons.target_M),
-                replayed=padded(Contexts(sequence_QW, length_Q)),
-            )
+            used = compacted(lessons)
+            asked = reading_to_learn(used.contexts, used.context_of_M, sequence_QW, self._device)
+            target_N = np.concatenate([used.target_M, sequence_QW[sequence_QW >= 0]])
+            step = BareStep(self._bare(asked), self._tensor(target_N))
             self.batches[-1].steps.append(step)
         self._n_learned += 1
+
+    def _bare(self, planned: Reading) -> Bare:
+        return Bare(
+            [self._tensor(one) for one in planned.history_of], self._tensor(planned.place_N)
+        )
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array.astype(np.int64)).to(self._device)
 
     def follow(self, changes: Changes) -> None:
         self._n_items = changes.n_items
@@ -209,9 +216,15 @@ def record(config: FreshrankConfig, events: Path, out: Path) -> tuple[list[BareB
     return recorder.batches, len(pipeline.parts.tables["catalogue"])
 
 
-def run_bare(config: TransformerConfig, batches: Sequence[BareBatch], n_items: int) -> float:
+def run_bare(
+    config: TransformerConfig,
+    batches: Sequence[BareBatch],
+    n_items: int,
+    clock_s: Callable[[], float] = time.perf_counter,
+) -> float:
     """Seconds that the bare loop takes."""
     torch.manual_seed(config.seed)
+    device = device_of(config)
     content = ItemContent(config.content)
     scorer = Scorer(
         ItemVectors(config.width, content),
@@ -222,64 +235,53 @@ def run_bare(config: TransformerConfig, batches: Sequence[BareBatch], n_items: i
         config.temperature,
     )
     scorer.items.vector_VD = torch.nn.Parameter(0.1 * torch.randn(n_items, config.width))
+    scorer.to(device)
     served = copy.deepcopy(scorer).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(scorer.parameters(), lr=4e-3, fused=True)
-    started_s = time.perf_counter()
+    autocast = partial(
+        torch.autocast, device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"
+    )
+    started_s = clock_s()
     for batch in batches:
         for one in (scorer, served):
             one.items.n_rows["vector_VD"] = batch.n_items
         if batch.n_items:
-            with torch.inference_mode():
+            with torch.inference_mode(), autocast():
                 item_VD = served.items.vectors()
-                score_CV = served.scores(last_states(served, batch.contexts, item_VD), item_VD)
+                state_CD = bare_states(served, batch.read, item_VD)
+                score_CV = served.scores(state_CD, item_VD).float()
                 if batch.seen is not None:
                     score_CV[batch.seen] = -torch.inf
                 top_CK = top_items_of_tensor(score_CV, batch.tie_hash_V, batch.k)
-                top_CK.numpy()[batch.context_of_B.numpy()]
+                top_CK.cpu().numpy()[batch.context_of_B]
         for step in batch.steps:
             scorer.train()
             optimizer.zero_grad(set_to_none=True)
-            bare_loss(scorer, step).backward()
+            with autocast():
+                loss = bare_loss(scorer, step)
+            loss.backward()
             torch.nn.utils.clip_grad_norm_(scorer.parameters(), 1.0, foreach=True)
             optimizer.step()
             with torch.no_grad():
                 torch._foreach_lerp_(list(served.parameters()), list(scorer.parameters()), 0.03)
-    return time.perf_counter() - started_s
+    return clock_s() - started_s
+
+
+def device_of(config: TransformerConfig) -> torch.device:
+    """Where the learner works."""
+    is_cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if is_cuda else "cpu")
 
 
 def bare_loss(scorer: Scorer, step: BareStep) -> Tensor:
     item_VD = scorer.items.vectors()
-    states = [last_states(scorer, step.new, item_VD)[step.context_of_M]]
-    targets = [step.target_M]
-    for sequence_QW, _ in step.replayed.buckets:
-        is_item_QW = sequence_QW >= 0
-        states.append(scorer.states(sequence_QW[:, :-1], item_VD)[is_item_QW])
-        targets.append(sequence_QW[is_item_QW])
-    score_NV = scorer.scores(torch.cat(states), item_VD)
-    return functional.cross_entropy(score_NV, torch.cat(targets))
+    score_NV = scorer.scores(bare_states(scorer, step.read, item_VD), item_VD).float()
+    return functional.cross_entropy(score_NV, step.target_N)
 
 
-def last_states(scorer: Scorer, contexts: Padded, item_VD: Tensor) -> Tensor:
-    """The state at the end of each context."""
-    states = [
-        scorer.states(history_CT, item_VD)[torch.arange(len(length_C)), length_C]
-        for history_CT, length_C in contexts.buckets
-    ]
-    return torch.cat(states)[contexts.place]
-
-
-def padded(contexts: Contexts) -> Padded:
-    parts = list(length_buckets(contexts.length_C))
-    order = np.concatenate([chosen for chosen, _ in parts]) if parts else np.zeros(0, np.int64)
-    buckets = [
-        (tensor(contexts.history_CT[chosen, :width]), tensor(contexts.length_C[chosen]))
-        for chosen, width in parts
-    ]
-    return Padded(buckets, tensor(np.argsort(order)))
-
-
-def tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(array.astype(np.int64))
+def bare_states(scorer: Scorer, read: Bare, item_VD: Tensor) -> Tensor:
+    states = [scorer.states(history_CT, item_VD).flatten(0, 1) for history_CT in read.history_of]
+    return torch.cat(states).index_select(0, read.place_N)
 
 
 if __name__ == "__main__":

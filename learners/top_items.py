@@ -46,8 +46,7 @@ def top_items_of_scores(scores_BV: _Floats, tie_hash_V: UInt32s, k: int) -> Int3
     n_queries, n_items = scores_BV.shape
     row_V = np.arange(n_items, dtype=np.int32)
     row_BV = np.broadcast_to(row_V, (n_queries, n_items))
-    order_BV = np.broadcast_to(_tie_order(row_V, tie_hash_V), (n_queries, n_items))
-    return _top_columns(scores_BV, order_BV, row_BV, k)[0]
+    return _top_columns(scores_BV, row_BV, tie_hash_V, k)[0]
 
 
 def top_items_of_candidates(
@@ -101,11 +100,9 @@ def top_candidates(
     shape = (n_queries, int(count_B.max(initial=0)))
     score_BW = np.full(shape, -np.inf)
     row_BW = np.full(shape, -1, np.int32)
-    order_BW = np.zeros(shape, np.uint64)
     score_BW[query_N, column_N] = score_N
     row_BW[query_N, column_N] = row_N
-    order_BW[query_N, column_N] = _tie_order(row_N, tie_hash_V)
-    return _top_columns(score_BW, order_BW, row_BW, k)
+    return _top_columns(score_BW, row_BW, tie_hash_V, k)
 
 
 def _tie_order(row_N: Int32s, tie_hash_V: UInt32s) -> NDArray[np.uint64]:
@@ -115,27 +112,31 @@ def _tie_order(row_N: Int32s, tie_hash_V: UInt32s) -> NDArray[np.uint64]:
 
 
 def _top_columns(
-    score_BW: _Floats, order_BW: NDArray[np.uint64], row_BW: Int32s, k: int
+    score_BW: _Floats, row_BW: Int32s, tie_hash_V: UInt32s, k: int
 ) -> tuple[Int32s, Float64s]:
-    """Rows and scores of the best k columns: score descending, then order ascending."""
+    """Rows and scores of the best k columns: score descending, then in tie order."""
     n_queries, n_columns = score_BW.shape
-    top_items_BK = np.full((n_queries, k), -1, np.int32)
-    top_score_BK = np.full((n_queries, k), -np.inf)
+    is_kept_BW = score_BW > -np.inf
     if n_columns > k:
         cut_B = np.partition(score_BW, n_columns - k, axis=1)[:, n_columns - k]
-        is_kept_BW = np.greater_equal(score_BW, cut_B[:, None]) & (score_BW > -np.inf)
+        is_kept_BW &= np.greater_equal(score_BW, cut_B[:, None])
         for b in np.flatnonzero(is_kept_BW.sum(axis=1) > k).tolist():
-            is_kept_BW[b] = _without_surplus_ties(score_BW[b], order_BW[b], cut_B[b], k)
-    else:
-        is_kept_BW = score_BW > -np.inf
+            order_W = _tie_order(row_BW[b], tie_hash_V)
+            is_kept_BW[b] = _without_surplus_ties(score_BW[b], order_W, cut_B[b], k)
     query_N, column_N = np.nonzero(is_kept_BW)
-    score_N, order_N = score_BW[query_N, column_N], order_BW[query_N, column_N]
-    best_N = np.lexsort((order_N, -score_N, query_N))
-    query_N, column_N = query_N[best_N], column_N[best_N]
     place_N = np.arange(len(query_N)) - np.searchsorted(query_N, query_N)
-    top_items_BK[query_N, place_N] = row_BW[query_N, column_N]
-    top_score_BK[query_N, place_N] = score_BW[query_N, column_N]
-    return top_items_BK, top_score_BK
+    row_N = row_BW[query_N, column_N]
+    row_BK = np.full((n_queries, k), -1, np.int32)
+    score_BK = np.full((n_queries, k), -np.inf)
+    order_BK = np.full((n_queries, k), np.iinfo(np.uint64).max)
+    row_BK[query_N, place_N] = row_N
+    score_BK[query_N, place_N] = score_BW[query_N, column_N]
+    order_BK[query_N, place_N] = _tie_order(row_N, tie_hash_V)
+    # Stable sorts of each list, the finest key first: less work than one sort of all that is kept.
+    place_BK = np.argsort(order_BK, axis=1, kind="stable")
+    by_score_BK = np.argsort(-np.take_along_axis(score_BK, place_BK, 1), axis=1, kind="stable")
+    place_BK = np.take_along_axis(place_BK, by_score_BK, 1)
+    return np.take_along_axis(row_BK, place_BK, 1), np.take_along_axis(score_BK, place_BK, 1)
 
 
 def _without_surplus_ties(

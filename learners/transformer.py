@@ -5,7 +5,6 @@
 """
 
 import math
-from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
@@ -35,6 +34,7 @@ from learners.replay import ReplayBuffer, minibatches
 from learners.sampling import NegativeSampler, SamplingConfig
 from learners.scored import Scored, exclude
 from learners.scorer import Scorer
+from learners.states import last_states, states_to_learn
 from stream.lessons import compacted, select
 from stream.values import (
     Bools,
@@ -50,9 +50,6 @@ from stream.values import (
     State,
     Steps,
 )
-
-# Histories are padded to one of these lengths: short sessions do not pay for long ones.
-_BUCKET_ENDS = (4, 8, 16, 32)
 
 # What the draws of a step are for: the negatives of step n share no bit with its other draws.
 _OF_NEGATIVES = 1
@@ -148,7 +145,7 @@ class TransformerLearner:
         scorer = self._served.scorer
         with torch.inference_mode(), self._autocast():
             item_VD = self._served.vectors()
-            state_CD = self._last_states(scorer, contexts, item_VD)
+            state_CD = last_states(scorer, contexts, item_VD)
             unit_VD = functional.normalize(item_VD[: queries.n_items], dim=-1)
             probability_S = None
             if shown is not None:
@@ -316,7 +313,7 @@ class TransformerLearner:
             if self._is_sampled:
                 row_R, shown = rows_of_lists(shown)
             item_VD = self._served.vectors(row_R)
-            state_CD = self._last_states(self._served.scorer, shown.contexts, item_VD)
+            state_CD = last_states(self._served.scorer, shown.contexts, item_VD)
             return click_features(item_VD, state_CD, shown)
 
     def _loss(
@@ -326,44 +323,18 @@ class TransformerLearner:
 
         Over all items; or over those in play, which lessons and sequences name by their places.
         """
+        (sequence_QW, _), used = replayed, compacted(lessons)
         with self._autocast():
             item_VD = self._scorer.items.vectors(in_play.row_P if in_play else None)
-            state_ND, target_N = self._new_states(lessons, item_VD)
-            replay_ND, replay_N = self._replayed_states(*replayed, item_VD)
-            score_NV = self._scorer.scores(torch.cat([state_ND, replay_ND]), item_VD).float()
+            # What was scored is what is learned: the states that were asked.
+            state_ND = states_to_learn(
+                self._scorer, used.contexts, used.context_of_M, sequence_QW, item_VD
+            )
+            score_NV = self._scorer.scores(state_ND, item_VD).float()
         if in_play:
             score_NV = score_NV + torch.from_numpy(in_play.log_weight_P).to(self._device)
-        return functional.cross_entropy(score_NV, torch.cat([target_N, replay_N]))
-
-    def _new_states(self, lessons: Lessons, item_VD: Tensor) -> tuple[Tensor, Tensor]:
-        """The state that was asked, for each lesson; what was scored is what is learned."""
-        lessons = compacted(lessons)
-        state_CD = self._last_states(self._scorer, lessons.contexts, item_VD)
-        return state_CD[self._tensor(lessons.context_of_M)], self._tensor(lessons.target_M)
-
-    def _replayed_states(
-        self, sequence_QW: Int32s, length_Q: Int32s, item_VD: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The state before each item of each sequence, and the item."""
-        state_ND, target_N = [self._scorer.start_D[None, :][:0]], [self._tensor(length_Q[:0])]
-        for chosen, width in length_buckets(length_Q):
-            sequence_CW = self._tensor(sequence_QW[chosen, :width])
-            is_item_CW = sequence_CW >= 0
-            state_ND.append(self._scorer.states(sequence_CW[:, :-1], item_VD)[is_item_CW])
-            target_N.append(sequence_CW[is_item_CW])
-        return torch.cat(state_ND), torch.cat(target_N)
-
-    def _last_states(self, scorer: Scorer, contexts: Contexts, item_VD: Tensor) -> Tensor:
-        """State at the end of each context, shape (C, D)."""
-        states, order = [scorer.start_D[None, :][:0]], [np.zeros(0, np.int64)]
-        for chosen, width in length_buckets(contexts.length_C):
-            state_CSD = scorer.states(self._tensor(contexts.history_CT[chosen, :width]), item_VD)
-            length_C = self._tensor(contexts.length_C[chosen])
-            states.append(state_CSD[torch.arange(len(chosen), device=self._device), length_C])
-            order.append(chosen)
-        place = np.empty(len(contexts.length_C), np.int64)
-        place[np.concatenate(order)] = np.arange(len(place))
-        return torch.cat(states)[self._tensor(place)]
+        target_N = np.concatenate([used.target_M, sequence_QW[sequence_QW >= 0]])
+        return functional.cross_entropy(score_NV, self._tensor(target_N))
 
     def _tensor(self, array: NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(array.astype(np.int64)).to(self._device)
@@ -378,17 +349,6 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(wanted)
-
-
-def length_buckets(length_C: Int32s) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Sequences of similar length, with the length to pad them to."""
-    longest = int(length_C.max(initial=0))
-    shorter = -1
-    for end in (*(end for end in _BUCKET_ENDS if end < longest), longest):
-        chosen = np.flatnonzero((length_C > shorter) & (length_C <= end))
-        if len(chosen):
-            yield chosen, end
-        shorter = end
 
 
 def _both(first: Contexts, second: Contexts) -> Contexts:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from stream.events import Item
 
 
+# Of a title, text or category; whoever reads texts reads their beginnings.
+_MAX_TEXT_CHARS = 8_192
+
+
 class CatalogueConfig(BaseModel):
     """How many items are known, and when one becomes known."""
 
@@ -137,7 +141,7 @@ class Catalogue:
             row = int(self._table.rows([str(upsert.item)])[0])
             if row >= 0:
                 told = {
-                    name: value
+                    name: value[:_MAX_TEXT_CHARS] if isinstance(value, str) else value
                     for name in ("title", "text", "category", "attributes", "vectors")
                     if (value := getattr(upsert, name)) is not None
                 }

@@ -57,6 +57,7 @@ COUNTS = (
     "shown_items",
     *VERDICTS,
     "clicks_before_impression",
+    "unlearned_clicks",
     "matured_early",
     "joined_conversions",
     "repeated_conversions",
@@ -102,7 +103,9 @@ class Joiner:
     after its list was over, `clicks_not_shown` name an item it does not show, and
     `orphan_clicks` have no list, or one of another user. `clicks_before_impression` joined a
     list that is later by its clock. `impressions` and `shown_items` were accepted,
-    `repeated_requests` and `late_impressions` were not. All clicks are queries and lessons.
+    `repeated_requests` and `late_impressions` were not. All clicks are queries and lessons, but for
+    `unlearned_clicks`: their item had no row a batch later either, by `catalogue.min_count` or
+    because more newcomers came than there are rows.
 
     A click without a request is matched to lists of its own or earlier batches alone; a list
     that comes later and would have been answered by it is refused as late, because weights and
@@ -223,7 +226,7 @@ class Joiner:
         self._held.load_state_dict(state["held"])
         self._intake.load_state_dict(state["intake"])
         self._followups.load_state_dict(state["followups"])
-        self._counts = dict(state["counts"])
+        self._counts = dict.fromkeys(COUNTS, 0) | state["counts"]
         self._seq = state["seq"]
         self._remembers_clicks = state["remembers_clicks"]
         self._has_conversions = state["has_conversions"]
@@ -247,7 +250,9 @@ class Joiner:
     def _lessons(self, batch: Batch, queries: Queries, user_B: Int64s, answer_B: Int32s) -> Lessons:
         """What can be learned of the clicks now; the rest is kept for the next batch."""
         now = _lessons_of(queries, answer_B, user_B, np.flatnonzero(answer_B >= 0))
-        lessons = joined(self._deferral.take(self._catalogue), now)
+        n_deferred, late = len(self._deferral), self._deferral.take(self._catalogue)
+        self._counts["unlearned_clicks"] += n_deferred - len(late)
+        lessons = joined(late, now)
         index_D = np.flatnonzero(answer_B < 0)
         self._deferral.put(
             _lessons_of(queries, np.full(len(queries), -1, np.int32), user_B, index_D),

@@ -89,6 +89,12 @@ def small_config(**changes: object) -> FreshrankConfig:
     return FreshrankConfig.model_validate(SMALL | changes)
 
 
+def default_config(**changes: object) -> FreshrankConfig:
+    """The champion and the shadows as they are by default, small."""
+    names = {name: FreshrankConfig.model_fields[name].default for name in ("champion", "shadows")}
+    return small_config(**names, **changes)
+
+
 def write_shop(path: Path, n_clicks: int, seed: int = 0) -> Path:
     """A small simulated shop's events."""
     config = SimulatorConfig(

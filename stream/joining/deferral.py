@@ -23,6 +23,9 @@ class Deferral:
         self._lessons = Lessons(contexts, none, none, long_none, long_none, long_none, none)
         self._item_D: list[str] = []
 
+    def __len__(self) -> int:
+        return len(self._item_D)
+
     def take(self, catalogue: Catalogue) -> Lessons:
         """Last batch's clicks on items that have been admitted since; the others are given up."""
         row_D = catalogue.rows(self._item_D)

@@ -78,6 +78,12 @@ def test_metadata_of_any_kind_can_be_stored():
     assert catalogue.metadata(0)["attributes"]["when"] == "2024-01-31"
 
 
+def test_a_text_as_long_as_a_book_is_kept_at_its_beginning():
+    catalogue = catalogue_of()
+    catalogue.admit([], [Item(item="a", ts=1, title="kettle", text="steam " * 100_000)])
+    assert catalogue.metadata(0) == {"title": "kettle", "text": ("steam " * 100_000)[:8_192]}
+
+
 def test_waiting_items_are_bounded():
     catalogue = catalogue_of(max_items=3, min_count=2)
     catalogue.admit([f"i{n}" for n in range(50)], [])

@@ -76,11 +76,13 @@ def test_a_click_on_a_new_item_is_a_miss_and_is_learned_with_the_next_batch():
     assert lessons.user_M.tolist() == [hash64("ann"), hash64("bob")]
 
 
-def test_a_click_on_an_item_that_stays_unknown_is_given_up():
+def test_a_click_on_an_item_that_stays_unknown_is_given_up_and_counted():
     loop = Loop(min_count=3)
     loop.step(batch_of([("ann", "a", 1)]))
     assert len(loop.step(batch_of([("ann", "a", 2)])).lessons) == 0
-    assert len(loop.step(batch_of([])).lessons) == 0
+    outcomes = loop.step(batch_of([]))
+    assert len(outcomes.lessons) == 0
+    assert counted(outcomes) == {"organic_clicks": 2, "unlearned_clicks": 2}
 
 
 def test_each_click_is_learned_once():
