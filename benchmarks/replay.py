@@ -26,11 +26,12 @@ from torch.nn import functional
 from benchmarks.datasets import event_file
 from learners.item_content import ItemContent
 from learners.item_vectors import ItemVectors
+from learners.length_buckets import length_buckets
 from learners.panel import Panel
 from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
 from learners.top_items import top_items_of_tensor
-from learners.transformer import TransformerConfig, length_buckets
+from learners.transformer import TransformerConfig
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
@@ -214,12 +215,7 @@ def run_bare(config: TransformerConfig, batches: Sequence[BareBatch], n_items: i
     torch.manual_seed(config.seed)
     content = ItemContent(config.content)
     scorer = Scorer(
-        ItemVectors(config.width, content),
-        config.history_items,
-        config.layers,
-        config.heads,
-        config.dropout,
-        config.temperature,
+        ItemVectors(config.width, content), config.shape, config.temperature, config.tower
     )
     scorer.items.vector_VD = torch.nn.Parameter(0.1 * torch.randn(n_items, config.width))
     served = copy.deepcopy(scorer).requires_grad_(False).eval()

@@ -5,7 +5,6 @@
 """
 
 import math
-from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
@@ -31,10 +30,12 @@ from learners.finetuner import FineTuner, FineTunerConfig
 from learners.in_play import InPlay, rows_of_lists, rows_read
 from learners.item_content import ItemContent, ItemContentConfig
 from learners.item_vectors import ItemVectors
+from learners.length_buckets import length_buckets
 from learners.replay import ReplayBuffer, minibatches
 from learners.sampling import NegativeSampler, SamplingConfig
 from learners.scored import Scored, exclude
 from learners.scorer import Scorer
+from learners.user_tower import TowerConfig, TowerShape
 from stream.lessons import compacted, select
 from stream.values import (
     Bools,
@@ -50,9 +51,6 @@ from stream.values import (
     State,
     Steps,
 )
-
-# Histories are padded to one of these lengths: short sessions do not pay for long ones.
-_BUCKET_ENDS = (4, 8, 16, 32)
 
 # What the draws of a step are for: the negatives of step n share no bit with its other draws.
 _OF_NEGATIVES = 1
@@ -83,6 +81,7 @@ class TransformerConfig(BaseModel):
     """How slowly the served weights follow the trained ones; 0 serves the last step's."""
     click_memory: PositiveFloat = 300.0
     """Clicks after which the answer to a shown item is all but forgotten by the click head."""
+    tower: TowerConfig = TowerConfig()
     content: ItemContentConfig = ItemContentConfig()
     optimizer: FineTunerConfig = FineTunerConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -98,6 +97,12 @@ class TransformerConfig(BaseModel):
                 "rotary positions turn pairs of components"
             )
         return self
+
+    @property
+    def shape(self) -> TowerShape:
+        """What is asked of the tower; it reads the learned start besides the history."""
+        positions = self.history_items + 1
+        return TowerShape(positions, self.width, self.layers, self.heads, self.dropout)
 
 
 class TransformerLearner:
@@ -119,11 +124,9 @@ class TransformerLearner:
             torch.manual_seed(config.seed)
             scorer = Scorer(
                 ItemVectors(config.width, self._content),
-                config.history_items,
-                config.layers,
-                config.heads,
-                config.dropout,
+                config.shape,
                 config.temperature,
+                config.tower,
             )
         self._scorer = scorer.to(self._device).eval()
         self._served = AveragedScorer(self._scorer, config.average_decay)
@@ -234,6 +237,7 @@ class TransformerLearner:
         if len(is_same_V) != n_items:
             raise ValueError(f"expected a truth value for {n_items} items, got {len(is_same_V)}")
         rows_R = np.flatnonzero(is_same_V[:n_then])
+        self._content.restore(state["content"], rows_R)
         self._finetuner.restore(state["finetuner"], rows_R)
         self._served.restore(state["served"], rows_R)
         self._clicks.restore(state["clicks"], rows_R)
@@ -378,17 +382,6 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(wanted)
-
-
-def length_buckets(length_C: Int32s) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Sequences of similar length, with the length to pad them to."""
-    longest = int(length_C.max(initial=0))
-    shorter = -1
-    for end in (*(end for end in _BUCKET_ENDS if end < longest), longest):
-        chosen = np.flatnonzero((length_C > shorter) & (length_C <= end))
-        if len(chosen):
-            yield chosen, end
-        shorter = end
 
 
 def _both(first: Contexts, second: Contexts) -> Contexts:
