@@ -25,7 +25,8 @@ from stream.settings import read_settings
 from stream.sources.file import FileSource
 from stream.values import State
 
-N_MOVIES = 1_682
+# Movies and users that are told at the head.
+N_TOLD = 1_682 + 943
 TEXTS = "learner.content.text_encoder=minilm"
 TOWERS: dict[str, tuple[str, ...]] = {
     "user: llama, the default": (),
@@ -50,7 +51,7 @@ def main() -> None:
         events = event_file("ml-100k", Path(folder), with_catalogue=True)
         for name, settings in TOWERS.items():
             if arguments.only in name:
-                chosen = [*settings, f"source.limit={arguments.limit + N_MOVIES}", *arguments.set]
+                chosen = [*settings, f"source.limit={arguments.limit + N_TOLD}", *arguments.set]
                 print(f"{name:26}{line(events, chosen)}", flush=True)
 
 

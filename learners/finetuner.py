@@ -84,8 +84,9 @@ class FineTuner:
             self._scorer.eval()
         table = self._scorer.items.table("vector_VD")
         with rows_in_play(self._optimizer, table) as stepped:
-            weights = [stepped if p is table else p for p in self._weights().values()]
+            weights = [stepped if p is table else p for _, p in self._scorer.learned()]
             norm = nn.utils.clip_grad_norm_(weights, self._config.clip_norm, foreach=True)
+            norm = norm + self._clipped_apart().to(norm.device)
             self._n_steps += 1
             if torch.isfinite(norm + loss.detach()):  # the step's only device sync
                 self._optimizer.step()
@@ -213,6 +214,16 @@ class FineTuner:
                 for one in adapters
             ),
         ]
+
+    def _clipped_apart(self) -> Tensor:
+        """Clip what reads the texts by itself: few texts stand for all of them in its gradient.
+
+        How much it varies by that would else say how far all other weights go.
+        """
+        weights = self._scorer.items.content.adapters.weights.values()
+        if not weights:
+            return torch.zeros(())
+        return nn.utils.clip_grad_norm_(weights, self._config.clip_norm, foreach=True)
 
     def _weights(self) -> dict[str, nn.Parameter]:
         """What is stepped, by name: the scorer's weights, and adapters of what reads the texts."""

@@ -45,7 +45,7 @@ class ItemContentConfig(BaseModel):
     lora: LoraConfig = LoraConfig(learning_rate=2e-4)
     """Its adapters."""
     tuned_items: PositiveInt = 16
-    """Texts that teach the adapters in a step: those whose vectors the loss would move most."""
+    """Texts drawn in a step to teach the adapters: more often those that the loss would move."""
     refreshed_items: PositiveInt = 32
     """Texts that are read anew after a step, in turn; until then a text keeps its vector."""
     vectors: dict[str, Annotated[int, Field(ge=1, le=65_536)]] = {}

@@ -5,7 +5,11 @@
 
 To read every text in every step would cost more than all the rest. A step works with vectors that
 were read before, and learns in two halves [1]_: the loss gives a gradient for each text's vector;
-then the few texts with the largest ones are read anew, and their gradients go on into the adapters.
+then a few texts are read anew, and their gradients go on into the adapters. They are drawn by the
+lengths of their gradients and weighed by how likely that was, so that what reaches the adapters is
+on average what all texts would have sent: the largest alone are those of clicked items, which would
+draw all texts together while nothing pushed the others apart.
+
 After each step some texts are read by the adapters as they are now, the next in a circle over the
 rows: no vector is older than `texts / refreshed_items` steps.
 
@@ -13,6 +17,7 @@ rows: no vector is older than `texts / refreshed_items` steps.
    Setup. RepL4NLP 2021.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -39,7 +44,7 @@ class TunedTexts:
     columns : slice
         Where its vectors stand among the dense ones of an item.
     taught, refreshed : int
-        Texts of a step whose gradients are followed, and that are read anew after it.
+        Texts drawn in a step to learn from, and those that are read anew after it.
     """
 
     def __init__(self, encoder: TextEncoder, columns: slice, taught: int, refreshed: int) -> None:
@@ -70,7 +75,7 @@ class TunedTexts:
         return leaf_RE
 
     def pass_on(self) -> None:
-        """Send the largest gradients on into the adapters."""
+        """Send gradients on into the adapters: of a few texts, on average those of all."""
         assert self._watched is not None, "a loss reads the vectors"
         (leaf_RE, row_R), self._watched = self._watched, None
         if leaf_RE.grad is None:
@@ -78,12 +83,16 @@ class TunedTexts:
         gradient_RE = leaf_RE.grad[:, self._columns].cpu()
         n_tokens_R = self._n_tokens_V[: len(leaf_RE)] if row_R is None else self._n_tokens_V[row_R]
         norm_R = gradient_RE.norm(dim=1) * torch.from_numpy(n_tokens_R > 0)
-        chosen = torch.argsort(norm_R, descending=True, stable=True)[: self._n_taught]
-        chosen = chosen[norm_R[chosen] > 0]
-        if len(chosen):
-            rows = chosen.numpy() if row_R is None else row_R[chosen.numpy()]
-            vector_NE = self._encoder.vectors(self._tokens(rows), is_learning=True)
-            torch.autograd.backward(vector_NE, gradient_RE[chosen])
+        total = float(norm_R.sum())
+        if not 0.0 < total < math.inf:
+            return  # nothing to learn, or a step that will be skipped
+        # By torch's global generator, which is the step's own while the loss goes backward.
+        drawn = torch.multinomial(norm_R, self._n_taught, replacement=True)
+        place_N, times_N = np.unique(drawn.numpy(), return_counts=True)
+        weight_N = torch.from_numpy(times_N) * total / (self._n_taught * norm_R[place_N])
+        rows = place_N if row_R is None else row_R[place_N]
+        vector_NE = self._encoder.vectors(self._tokens(rows), is_learning=True)
+        torch.autograd.backward(vector_NE, gradient_RE[place_N] * weight_N[:, None])
 
     def refresh(self) -> tuple[Int64s, NDArray[np.float16]]:
         """The next rows in the circle that have a text, and their vectors."""

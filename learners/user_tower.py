@@ -193,8 +193,9 @@ def _tried(
             one_SH, other_SH = _states(model, input_2SH, is_masked)
     except Exception as err:  # whatever a model for something else raises when it is given vectors
         raise ConfigError(
-            f"{setting} does not read {positions} vectors of length {width} in order (inputs_embeds): "
-            f"{first_line(err)}; expected a causal language model or a text encoder"
+            f"{setting} does not read {positions} vectors of length {width} in order "
+            f"(inputs_embeds): {first_line(err)}; expected a causal language model or a text "
+            "encoder"
         ) from err
     moved = float((one_SH - other_SH)[:-1].abs().max())
     return one_SH.shape[1], moved <= _ROUNDING * float(one_SH.abs().max())

@@ -29,7 +29,8 @@ def folders(tmp_path_factory):
 
 def untaught(settings: State, n_items: int = 0) -> TransformerLearner:
     config = {"width": 8, "layers": 1, "history_items": 8, "minibatch": 8, "device": "cpu"}
-    config |= {"replay_ratio": 1}
+    # Of six rows one that was just made leads a list by chance with every sixth seed.
+    config |= {"replay_ratio": 1, "seed": 2}
     learner = TransformerLearner(TransformerConfig.model_validate(config | settings))
     if n_items:
         learner.follow(make_changes(n_items))
