@@ -158,6 +158,7 @@ def test_a_killed_run_goes_on_bit_for_bit(settings):
     unbroken, resumed = learner_of_titles(settings), untaught(settings)
     teach(unbroken, range(3))
     resumed.load_state_dict(copy.deepcopy(unbroken.state_dict()))
+    assert_same_bits(resumed.predict(ASKED), unbroken.predict(ASKED))
     for learner in (unbroken, resumed):
         learner.follow(make_changes(9, recycled=[2], described={7: {"title": "red shoes"}}))
         teach(learner, range(3, 6))
@@ -227,6 +228,8 @@ def test_vectors_of_texts_follow_the_adapters_within_a_round(folders):
     for _ in range(3):
         content.refresh()
     torch.testing.assert_close(content.dense(torch.device("cpu")), anew_VE, rtol=0, atol=1e-3)
+    kept_VE = content.state_dict()["dense"]
+    np.testing.assert_array_equal(kept_VE, content.dense(torch.device("cpu")).numpy())
 
 
 def test_texts_that_stay_as_they_are_have_nothing_to_learn(folders):
