@@ -32,7 +32,6 @@ TOWERS: dict[str, tuple[str, ...]] = {
     "user: llama, the default": (),
     "user: qwen2": ("learner.tower.architecture=qwen2",),
     "user: gpt2": ("learner.tower.architecture=gpt2",),
-    "user: mamba": ("learner.tower.architecture=mamba",),
     "user: minilm by LoRA": ("learner.tower.folder=minilm",),
     "texts: minilm, frozen": (TEXTS,),
     "texts: minilm by LoRA": (TEXTS, "learner.content.tune=lora"),

@@ -163,6 +163,11 @@ class PretrainedTower(nn.Module):
         nn.init.normal_(self.into.weight, std=float(embedding.weight.square().mean().sqrt()))
         self.base = model
         self.out_of = nn.Linear(state_width, shape.width, bias=False)
+        if state_width == input_width:
+            # Out by the way it came in: layers hand on what they read, and so the first states are
+            # near what was clicked last, not anywhere.
+            with torch.no_grad():
+                self.out_of.weight.copy_(self.into.weight.T / self.into.weight.norm())
 
     def forward(self, inputs_embeds: Tensor) -> BaseModelOutput:
         """States of length D for vectors of length D, called as any model of transformers."""

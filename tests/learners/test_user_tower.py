@@ -147,6 +147,15 @@ def test_the_vectors_going_in_are_as_long_as_the_model_is_used_to(folders):
     )
 
 
+def test_what_the_model_hands_on_comes_out_as_it_went_in(folders):
+    """Before anything was learned, for a model that changes nothing."""
+    tower = tower_of(TowerShape(7, 4, 2, 2, 0.1), folder=str(folders["causal"]))
+    unit_ND = torch.nn.functional.normalize(torch.randn(50, 4), dim=-1)
+    came_out_ND = tower.out_of(tower.into(unit_ND)).detach()
+    cosine_N = torch.nn.functional.cosine_similarity(unit_ND, came_out_ND, dim=-1)
+    assert float(cosine_N.mean()) > 0.7
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
