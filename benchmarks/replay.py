@@ -227,12 +227,7 @@ def run_bare(
     device = device_of(config)
     content = ItemContent(config.content)
     scorer = Scorer(
-        ItemVectors(config.width, content),
-        config.history_items,
-        config.layers,
-        config.heads,
-        config.dropout,
-        config.temperature,
+        ItemVectors(config.width, content), config.shape, config.temperature, config.tower
     )
     scorer.items.vector_VD = torch.nn.Parameter(0.1 * torch.randn(n_items, config.width))
     scorer.to(device)

@@ -50,8 +50,9 @@ class AveragedScorer:
         self._n_updates = 0
         # How many updates each item's mean has seen; None while every update reaches them all.
         self._n_seen_V: Tensor | None = None
-        self.scorer = copy.deepcopy(trained).requires_grad_(False).eval()
-        self.scorer.items.content = trained.items.content  # one for both
+        # One for both: what is known of items, and what nobody learns.
+        shared = {id(one): one for one in (trained.items.content, *trained.frozen())}
+        self.scorer = copy.deepcopy(trained, shared).requires_grad_(False).eval()
 
     def vectors(self, row_R: Int64s | None = None) -> Tensor:
         """The vectors that are served of the items in use, or of these rows; (V, D) or (R, D)."""
@@ -65,8 +66,8 @@ class AveragedScorer:
     def update(self) -> None:
         """Move the mean towards the trained weights, after a step that moved all of them."""
         assert self._n_seen_V is None, "items that stood still have missed updates"
-        means: list[Tensor] = list(self.scorer.parameters())
-        trained: list[Tensor] = list(self._trained.parameters())
+        means: list[Tensor] = [weight for _, weight in self.scorer.learned()]
+        trained: list[Tensor] = [weight for _, weight in self._trained.learned()]
         with torch.no_grad():
             torch._foreach_lerp_(means, trained, 1 - self._kept())
         self._n_updates += 1
@@ -88,8 +89,8 @@ class AveragedScorer:
         """
         assert self._n_seen_V is not None, "settle comes first"
         mean, trained = (one.items.table("vector_VD") for one in (self.scorer, self._trained))
-        means: list[Tensor] = [p for p in self.scorer.parameters() if p is not mean]
-        others: list[Tensor] = [p for p in self._trained.parameters() if p is not trained]
+        means: list[Tensor] = [p for _, p in self.scorer.learned() if p is not mean]
+        others: list[Tensor] = [p for _, p in self._trained.learned() if p is not trained]
         rows = self._rows(row_R)
         with torch.no_grad():
             torch._foreach_lerp_(means, others, 1 - self._kept())
@@ -120,9 +121,9 @@ class AveragedScorer:
 
         The trained weights must have been taken back before.
         """
-        for name, mean in self.scorer.named_parameters():
+        for name, mean in self.scorer.learned():
             saved = state["weights"][name]
-            taken = rows_R if name == _ITEM_TABLE else slice(len(saved) if saved.ndim else None)
+            taken = rows_R if name == _ITEM_TABLE else slice(len(saved)) if saved.ndim else ...
             mean[taken] = torch.from_numpy(np.array(saved[taken])).to(mean.device)
         rows = self._rows(rows_R)
         if len(state["n_seen"]):
@@ -133,7 +134,7 @@ class AveragedScorer:
             self._n_seen_V[rows] = self._n_updates
 
     def state_dict(self) -> State:
-        weights = {name: weight.cpu().numpy() for name, weight in self.scorer.named_parameters()}
+        weights = {name: weight.cpu().numpy() for name, weight in self.scorer.learned()}
         for name, n_rows in self.scorer.items.n_rows.items():
             weights[f"items.{name}"] = weights[f"items.{name}"][:n_rows]
         n_items = self.scorer.items.n_rows["vector_VD"]
@@ -152,9 +153,9 @@ class AveragedScorer:
         self._n_updates = state["n_updates"]
         self._n_seen_V = None
         self.start_fresh(dict.fromkeys(TABLES, np.zeros(0, np.int32)))
-        for name, weight in self.scorer.named_parameters():
+        for name, weight in self.scorer.learned():
             saved = torch.from_numpy(np.array(state["weights"][name]))
-            weight[: len(saved)] = saved.to(weight.device)
+            weight[slice(len(saved)) if saved.ndim else ...] = saved.to(weight.device)
         if len(state["n_seen"]):
             table = self.scorer.items.table("vector_VD")
             n_seen_V = torch.from_numpy(np.array(state["n_seen"], np.int64)).to(table.device)

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from torch import Tensor, nn
 
 from learners.item_vectors import TABLES
+from learners.lora import Adapters
+from learners.pretrained import check_base
 from learners.row_steps import MOMENTS, rows_in_play
 from learners.scorer import Scorer
 from stream.values import Changes, Int32s, State, Steps
@@ -20,6 +22,7 @@ from stream.values import Changes, Int32s, State, Steps
 LOGGER = logging.getLogger("freshrank.learner")
 
 _ITEM_TABLE = "items.vector_VD"
+_OF_TEXTS = "items.content"
 
 
 class FineTunerConfig(BaseModel):
@@ -77,17 +80,20 @@ class FineTuner:
             self._optimizer.zero_grad(set_to_none=True)
             loss = loss_of()
             torch.autograd.backward(loss)
+            self._scorer.items.content.pass_on()
             self._scorer.eval()
         table = self._scorer.items.table("vector_VD")
         with rows_in_play(self._optimizer, table) as stepped:
-            weights = [stepped if p is table else p for p in self._scorer.parameters()]
+            weights = [stepped if p is table else p for _, p in self._scorer.learned()]
             norm = nn.utils.clip_grad_norm_(weights, self._config.clip_norm, foreach=True)
+            norm = norm + self._clipped_apart().to(norm.device)
             self._n_steps += 1
             if torch.isfinite(norm + loss.detach()):  # the step's only device sync
                 self._optimizer.step()
             else:
                 self._n_skipped += 1
                 self._tell_skipped(float(loss.detach()), float(norm))
+        self._scorer.items.content.refresh()
 
     def follow(self, changes: Changes) -> dict[str, Int32s]:
         """Give new and recycled rows fresh vectors and no moments, and say which, by table.
@@ -119,10 +125,10 @@ class FineTuner:
 
         What numbers the draws goes on counting: the steps to come do not repeat earlier ones.
         """
-        for name, weight in self._scorer.named_parameters():
+        for name, weight in self._weights().items():
             saved = state["weights"][name]
             is_items, is_table = name == _ITEM_TABLE, name in self._n_rows()
-            whole = slice(len(saved["weight"]) if is_table else None)
+            whole = slice(len(saved["weight"])) if is_table else ...
             kept = torch.from_numpy(rows_R) if is_items else whole
             taken = rows_R if is_items else whole
             with torch.no_grad():
@@ -142,9 +148,9 @@ class FineTuner:
     def state_dict(self) -> State:
         n_rows = self._n_rows()
         weights: State = {}
-        for name, weight in self._scorer.named_parameters():
+        for name, weight in self._weights().items():
             moments = self._optimizer.state.get(weight, {})
-            kept = slice(n_rows.get(name))
+            kept = slice(n_rows[name]) if name in n_rows else ...
             weights[name] = {"weight": _array(weight[kept])} | {
                 moment: _array(moments[moment][kept]) for moment in MOMENTS if moments
             }
@@ -159,13 +165,15 @@ class FineTuner:
             "n_steps": self._n_steps,
             "n_skipped": self._n_skipped,
             "n_fresh": self._n_fresh,
+            "base": self._scorer.base,
         }
 
     def load_state_dict(self, state: State) -> None:
+        check_base("learner.tower.folder", state["base"], self._scorer.base)
         for table, capacity in state["capacity"].items():
             self._resize(table, capacity)
         self._scorer.items.n_rows = dict(state["n_rows"])
-        for name, weight in self._scorer.named_parameters():
+        for name, weight in self._weights().items():
             saved = state["weights"][name]
             with torch.no_grad():
                 weight.copy_(_padded(saved["weight"], weight))
@@ -191,15 +199,41 @@ class FineTuner:
         """Every parameter, by how it is stepped."""
         config = self._config
         items = list(self._scorer.items.parameters(recurse=False))
-        others = [p for p in self._scorer.parameters() if all(p is not one for one in items)]
-        matrices = [p for p in others if p.ndim == 2]
+        adapters = [one for one in self._adapters() if one.weights]
+        apart = {id(p) for p in (*items, *(p for one in adapters for p in one.weights.values()))}
+        others = [p for p in self._weights().values() if id(p) not in apart]
+        matrices = [p for p in others if p.ndim >= 2]
         vectors = [p for p in others if p.ndim < 2]
         rate = config.learning_rate
         return [
             {"params": matrices, "lr": rate, "weight_decay": config.weight_decay},
             {"params": vectors, "lr": rate, "weight_decay": 0.0},
             {"params": items, "lr": config.item_learning_rate, "weight_decay": 0.0},
+            *(
+                {"params": list(one.weights.values()), "lr": one.learning_rate, "weight_decay": 0.0}
+                for one in adapters
+            ),
         ]
+
+    def _clipped_apart(self) -> Tensor:
+        """Clip what reads the texts by itself: few texts stand for all of them in its gradient.
+
+        How much it varies by that would else say how far all other weights go.
+        """
+        weights = self._scorer.items.content.adapters.weights.values()
+        if not weights:
+            return torch.zeros(())
+        return nn.utils.clip_grad_norm_(weights, self._config.clip_norm, foreach=True)
+
+    def _weights(self) -> dict[str, nn.Parameter]:
+        """What is stepped, by name: the scorer's weights, and adapters of what reads the texts."""
+        texts = self._scorer.items.content.adapters
+        return dict(self._scorer.learned()) | {
+            f"{_OF_TEXTS}.{name}": weight for name, weight in texts.weights.items()
+        }
+
+    def _adapters(self) -> list[Adapters]:
+        return [self._scorer.adapters, self._scorer.items.content.adapters]
 
     def _n_rows(self) -> dict[str, int]:
         """The rows in use of each table, by the parameter's name."""
@@ -249,7 +283,8 @@ def _no_moments(weight: Tensor) -> dict[str, Tensor]:
 
 def _padded(rows: NDArray[np.float32], like: Tensor) -> Tensor:
     """Saved rows in a tensor shaped like a weight, zeros behind them."""
-    return _resized(_tensor(rows, like), len(like))
+    saved = _tensor(rows, like)
+    return _resized(saved, len(like)) if like.ndim else saved
 
 
 def _tensor(array: NDArray[np.float32], like: Tensor) -> Tensor:

@@ -8,16 +8,19 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor
 
 from learners.item_tokens import buckets
-from learners.text_encoder import TextEncoder
+from learners.lora import Adapters, LoraConfig
+from learners.pretrained import check_base
+from learners.text_encoder import SETTING, TextEncoder
+from learners.tuned_texts import TunedTexts
 from stream.growth import grown
 from stream.values import Changes, Int32s, Int64s, State
 
@@ -37,8 +40,22 @@ class ItemContentConfig(BaseModel):
     """Learned vectors that all tokens share, at the most; a bucket has one once a token fell in."""
     text_encoder: str | None = None
     """A folder with an `AutoModel` of transformers that reads title and text, or `minilm`."""
+    tune: Literal["frozen", "lora"] = "frozen"
+    """Whether the text encoder stays as it is, or learns by adapters; on the CPU in either case."""
+    lora: LoraConfig = LoraConfig(learning_rate=2e-4)
+    """Its adapters."""
+    tuned_items: PositiveInt = 16
+    """Texts drawn in a step to teach the adapters: more often those that the loss would move."""
+    refreshed_items: PositiveInt = 32
+    """Texts that are read anew after a step, in turn; until then a text keeps its vector."""
     vectors: dict[str, Annotated[int, Field(ge=1, le=65_536)]] = {}
     """Vectors that item events bring, of images say: their names, and how long each is."""
+
+    @model_validator(mode="after")
+    def _something_to_tune(self) -> "ItemContentConfig":
+        if self.tune != "frozen" and self.text_encoder is None:
+            raise ValueError(f"tune: {self.tune} needs a text_encoder: name its folder, or minilm")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,8 @@ class ItemContent:
 
     def __init__(self, config: ItemContentConfig) -> None:
         self._config = config
-        self._encoder = TextEncoder(config.text_encoder) if config.text_encoder else None
+        lora = config.lora if config.tune == "lora" else None
+        self._encoder = TextEncoder(config.text_encoder, lora) if config.text_encoder else None
         widths = {"text": self._encoder.width} if self._encoder else {}
         widths |= {f"vectors.{name}": width for name, width in config.vectors.items()}
         ends = list(accumulate(widths.values()))
@@ -79,6 +97,11 @@ class ItemContent:
             for (name, width), end in zip(widths.items(), ends, strict=True)
         }
         self.width = ends[-1] if ends else 0
+        self._texts: TunedTexts | None = None
+        if self._encoder and lora:
+            self._texts = TunedTexts(
+                self._encoder, self._block["text"], config.tuned_items, config.refreshed_items
+            )
         self._n_items = 0
         self._number_of: dict[int, int] = {}
         self._bucket_VL: Int32s = np.zeros((0, config.tokens), np.int32)
@@ -101,13 +124,14 @@ class ItemContent:
             self._bucket_VL[row, : len(found)] = found
             self._n_tokens_V[row] = len(found)
             self._take_vectors(row, told)
-        if self._encoder and changes.described:
-            texts = [
-                f"{t.get('title') or ''}\n{t.get('text') or ''}" for t in changes.described.values()
-            ]
-            self._dense_VE[list(changes.described), self._block["text"]] = self._encoder.encode(
-                texts
-            )
+        rows = list(changes.described)
+        texts = [
+            f"{t.get('title') or ''}\n{t.get('text') or ''}" for t in changes.described.values()
+        ]
+        if self._encoder and rows:
+            self._dense_VE[rows, self._block["text"]] = self._encoder.encode(texts)
+        if self._texts:
+            self._texts.follow(changes, rows, texts)
         self._bags = self._dense = None
 
     @property
@@ -135,9 +159,45 @@ class ItemContent:
                 self._dense = torch.from_numpy(self._dense_VE[: self._n_items]).to(device).float()
         return self._dense
 
+    @property
+    def adapters(self) -> Adapters:
+        """What learns of the text encoder."""
+        return self._encoder.adapters if self._encoder else Adapters()
+
+    def watched(self, dense_VE: Tensor, row_R: Int64s | None) -> Tensor:
+        """What `dense` gave, for a loss whose gradients `pass_on` sends into the text encoder."""
+        return self._texts.watched(dense_VE, row_R) if self._texts else dense_VE
+
+    def pass_on(self) -> None:
+        """Let the text encoder learn from the loss that went backward, if it learns."""
+        if self._texts:
+            self._texts.pass_on()
+
+    def refresh(self) -> None:
+        """Read some texts anew after a step, if the text encoder learns."""
+        if self._texts:
+            row_N, vector_NE = self._texts.refresh()
+            self._dense_VE[row_N, self._block["text"]] = vector_NE
+            if self._dense is not None:
+                self._dense[torch.from_numpy(row_N), self._block["text"]] = torch.from_numpy(
+                    vector_NE
+                ).to(self._dense)
+
+    def restore(self, state: State, rows_R: Int64s) -> None:
+        """Take back these rows' vectors of texts, if the text encoder learns.
+
+        Where the text is another one since, or the row was not there, until the row's next turn.
+        """
+        if self._texts:
+            columns = self._block["text"]
+            self._dense_VE[rows_R, columns] = state["dense"][rows_R, columns]
+            self._dense = None
+
     def state_dict(self) -> State:
         return {
             "schema_version": 1,
+            "base": self._encoder.base_fingerprint if self._encoder else None,
+            "texts": self._texts.state_dict() if self._texts else None,
             "n_tokens": self._n_tokens_V[: self._n_items],
             "bucket": self._buckets_of(slice(self._n_items)),
             "hash": np.array(list(self._number_of), np.int64),
@@ -145,6 +205,11 @@ class ItemContent:
         }
 
     def load_state_dict(self, state: State) -> None:
+        check_base(
+            SETTING, state["base"], self._encoder.base_fingerprint if self._encoder else None
+        )
+        if self._texts:
+            self._texts.load_state_dict(state["texts"])
         self._n_tokens_V = np.array(state["n_tokens"], np.int32)
         self._n_items = len(self._n_tokens_V)
         self._bucket_VL = np.zeros((self._n_items, self._config.tokens), np.int32)

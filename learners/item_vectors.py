@@ -80,6 +80,8 @@ class ItemVectors(nn.Module):
                 bags.bucket_N, self.token_HD, bags.starts_V, mode="mean"
             )
         if (dense_VE := self.content.dense(vector_VD.device, row_R)) is not None:
+            if self.training:
+                dense_VE = self.content.watched(dense_VE, row_R)
             vector_VD = vector_VD + dense_VE @ self.dense_ED
         return vector_VD
 

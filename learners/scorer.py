@@ -17,12 +17,15 @@ transformer knows anything of order.
    KDD 2013.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import LlamaConfig, LlamaModel
 
 from learners.item_vectors import ItemVectors
+from learners.lora import Adapters
+from learners.user_tower import PretrainedTower, TowerConfig, TowerShape, make_tower
 
 
 class Scorer(nn.Module):
@@ -32,33 +35,56 @@ class Scorer(nn.Module):
     ----------
     items : ItemVectors
         The item tower; its width is the transformer's.
-    history_items : int
-        T, the longest history.
-    layers, heads : int
-        Of the transformer; `heads` divides the width.
-    dropout : float
-        On the item vectors going in, and in attention.
+    shape : TowerShape
+        Of the transformer, in the items' width; its dropout is also on the item vectors going in.
     temperature : float
         Factor on the cosines: the largest score a perfect match can have.
+    tower : TowerConfig, optional
+        Which transformer.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such transformer.
     """
 
     def __init__(
         self,
         items: ItemVectors,
-        history_items: int,
-        layers: int,
-        heads: int,
-        dropout: float,
+        shape: TowerShape,
         temperature: float,
+        tower: TowerConfig | None = None,
     ) -> None:
         super().__init__()
-        width = items.vector_VD.shape[1]
         self.items = items
-        self.start_D = nn.Parameter(torch.randn(width))
-        self.backbone = LlamaModel(_llama(history_items + 1, width, layers, heads, dropout))
+        self.start_D = nn.Parameter(torch.randn(shape.width))
+        self.backbone = make_tower(tower or TowerConfig(), shape)
         self.mixture_2 = nn.Parameter(torch.ones(2))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(shape.dropout)
         self.temperature = temperature
+        # Gradients are no sign of it: the copy that is served wants none of anything.
+        self._frozen = {name for name, one in self.named_parameters() if not one.requires_grad}
+
+    def learned(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The weights that steps move, by name: all but those of a pretrained tower."""
+        return (one for one in self.named_parameters() if one[0] not in self._frozen)
+
+    def frozen(self) -> Iterator[nn.Parameter]:
+        """The weights that are as a folder brought them."""
+        return (one for name, one in self.named_parameters() if name in self._frozen)
+
+    @property
+    def adapters(self) -> Adapters:
+        """What learns of a pretrained tower."""
+        tower = self.backbone
+        return tower.adapters if isinstance(tower, PretrainedTower) else Adapters()
+
+    @property
+    def base(self) -> str | None:
+        """The fingerprint of a pretrained tower."""
+        return (
+            self.backbone.base_fingerprint if isinstance(self.backbone, PretrainedTower) else None
+        )
 
     def states(self, history_CT: Tensor, item_VD: Tensor) -> Tensor:
         """State after 0 .. T clicks of each history, shape (C, S, D).
@@ -77,7 +103,7 @@ class Scorer(nn.Module):
             input_CSD = torch.cat([input_CSD, clicked_CTD], dim=1)
         input_CSD = functional.normalize(input_CSD, dim=-1)
         input_CSD = self.dropout(input_CSD)
-        ordered_CSD = self.backbone(inputs_embeds=input_CSD, use_cache=False).last_hidden_state
+        ordered_CSD = self.backbone(inputs_embeds=input_CSD).last_hidden_state
         mean_CSD = functional.normalize(input_CSD.cumsum(dim=1), dim=-1)
         order, mean = self.mixture_2
         states_CSD: Tensor = order * functional.normalize(ordered_CSD, dim=-1) + mean * mean_CSD
@@ -91,20 +117,3 @@ class Scorer(nn.Module):
         """The same, from the items' directions, for whoever asks for many states in parts."""
         unit_ND = functional.normalize(state_ND, dim=-1)
         return (unit_ND * self.temperature) @ unit_VD.T
-
-
-def _llama(positions: int, width: int, layers: int, heads: int, dropout: float) -> LlamaConfig:
-    config = LlamaConfig(
-        vocab_size=1,  # items enter as vectors; the token table is never read
-        max_position_embeddings=positions,
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        attention_dropout=dropout,
-        bos_token_id=None,
-        eos_token_id=None,
-        pad_token_id=None,
-    )
-    config._attn_implementation = "sdpa"
-    return config

@@ -35,6 +35,7 @@ from learners.sampling import NegativeSampler, SamplingConfig
 from learners.scored import Scored, exclude
 from learners.scorer import Scorer
 from learners.states import last_states, states_to_learn
+from learners.user_tower import TowerConfig, TowerShape
 from stream.lessons import compacted, select
 from stream.values import (
     Bools,
@@ -80,6 +81,7 @@ class TransformerConfig(BaseModel):
     """How slowly the served weights follow the trained ones; 0 serves the last step's."""
     click_memory: PositiveFloat = 300.0
     """Clicks after which the answer to a shown item is all but forgotten by the click head."""
+    tower: TowerConfig = TowerConfig()
     content: ItemContentConfig = ItemContentConfig()
     optimizer: FineTunerConfig = FineTunerConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -95,6 +97,12 @@ class TransformerConfig(BaseModel):
                 "rotary positions turn pairs of components"
             )
         return self
+
+    @property
+    def shape(self) -> TowerShape:
+        """What is asked of the tower; it reads the learned start besides the history."""
+        positions = self.history_items + 1
+        return TowerShape(positions, self.width, self.layers, self.heads, self.dropout)
 
 
 class TransformerLearner:
@@ -116,11 +124,9 @@ class TransformerLearner:
             torch.manual_seed(config.seed)
             scorer = Scorer(
                 ItemVectors(config.width, self._content),
-                config.history_items,
-                config.layers,
-                config.heads,
-                config.dropout,
+                config.shape,
                 config.temperature,
+                config.tower,
             )
         self._scorer = scorer.to(self._device).eval()
         self._served = AveragedScorer(self._scorer, config.average_decay)
@@ -231,6 +237,7 @@ class TransformerLearner:
         if len(is_same_V) != n_items:
             raise ValueError(f"expected a truth value for {n_items} items, got {len(is_same_V)}")
         rows_R = np.flatnonzero(is_same_V[:n_then])
+        self._content.restore(state["content"], rows_R)
         self._finetuner.restore(state["finetuner"], rows_R)
         self._served.restore(state["served"], rows_R)
         self._clicks.restore(state["clicks"], rows_R)

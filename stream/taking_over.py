@@ -16,7 +16,7 @@ from stream.settings import read_settings
 
 # How the transformer learns from now on; everything else of it is in the shape of its state, or
 # changes what its weights mean.
-_FREE_OF_LEARNER = {
+_FREE_OF_LEARNER: dict[str, Any] = {
     "minibatch": True,
     "replay_ratio": True,
     "replay_recent": True,
@@ -26,6 +26,8 @@ _FREE_OF_LEARNER = {
     "optimizer": True,
     "seed": True,
     "device": True,
+    "tower": {"lora": {"dropout", "learning_rate"}},
+    "content": {"lora": {"dropout", "learning_rate"}, "tuned_items": True, "refreshed_items": True},
 }
 _ALWAYS_SHARED = {"champion", "catalogue", "histories", "learner"}
 # The settings of a learner that has some beside `learner`.

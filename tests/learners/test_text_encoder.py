@@ -3,7 +3,8 @@ import sys
 import numpy as np
 import pytest
 
-from learners.text_encoder import PACKAGED, TextEncoder
+from learners.pretrained import PACKAGED
+from learners.text_encoder import TextEncoder
 from stream.errors import ConfigError
 from tests.learners.tiny_encoders import write_tiny_encoder
 

@@ -88,7 +88,12 @@ def test_a_shadow_may_be_left_out(log, tmp_path):
 
 
 def test_how_it_learns_from_now_on_may_change(log, tmp_path):
-    learner = SMALL["learner"] | {"minibatch": 8, "optimizer": {"learning_rate": 1e-3}}
+    learner = SMALL["learner"] | {
+        "minibatch": 8,
+        "optimizer": {"learning_rate": 1e-3},
+        "tower": {"lora": {"dropout": 0.1}},
+        "content": {"tuned_items": 4},
+    }
     replay = replay_of(log, tmp_path / "run", "late", start_from=str(log / "base"), learner=learner)
     assert run_replay(replay).record["events"] > 0
 
@@ -97,6 +102,10 @@ def test_how_it_learns_from_now_on_may_change(log, tmp_path):
     ("changes", "expected"),
     [
         ({"learner": SMALL["learner"] | {"width": 16}}, r"learner\.width was 8, is 16"),
+        (
+            {"learner": SMALL["learner"] | {"tower": {"architecture": "gpt2"}}},
+            r"learner\.tower\.architecture was llama, is gpt2",
+        ),
         ({"champion": "popularity", "shadows": []}, "champion was transformer, is popularity"),
         ({"ranking": {"exclude_seen": True}}, r"ranking\.exclude_seen was False, is True"),
         ({"catalogue": {"max_items": 70}}, r"catalogue\.max_items was 200000, is 70"),
