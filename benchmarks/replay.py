@@ -29,11 +29,13 @@ from learners.item_vectors import ItemVectors
 from learners.panel import Panel
 from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
+from learners.states import length_buckets
 from learners.top_items import top_items_of_tensor
-from learners.transformer import TransformerConfig, length_buckets
+from learners.transformer import TransformerConfig
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
+from stream.context_rows import chosen
 from stream.pipeline import Pipeline
 from stream.run_folder import resolved
 from stream.settings import read_settings
@@ -171,16 +173,16 @@ class Recorder:
         if not len(outcomes.lessons):
             return
         rng = np.random.default_rng((self._config.seed, self._n_learned))
-        for lessons, (sequence_QW, length_Q) in minibatches(
+        for lessons, replayed in minibatches(
             outcomes.lessons, self._replay, self._config.minibatch, self._config.replay_ratio, rng
         ):
             used_C, context_of_M = np.unique(lessons.context_of_M, return_inverse=True)
             asked = lessons.contexts
             step = BareStep(
-                new=padded(Contexts(asked.history_CT[used_C], asked.length_C[used_C])),
+                new=padded(chosen(asked, used_C)),
                 context_of_M=tensor(context_of_M),
                 target_M=tensor(lessons.target_M),
-                replayed=padded(Contexts(sequence_QW, length_Q)),
+                replayed=padded(replayed),
             )
             self.batches[-1].steps.append(step)
         self._n_learned += 1

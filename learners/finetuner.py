@@ -34,7 +34,7 @@ class FineTunerConfig(BaseModel):
 
     learning_rate: PositiveFloat = 4e-3
     item_learning_rate: PositiveFloat = 1.6e-2
-    """For the item vectors, most of which a step barely touches."""
+    """For the vectors of items and of who asks, most of which a step barely touches."""
     weight_decay: NonNegativeFloat = 0.01
     """Of the transformer's matrices; item vectors are only read by direction and not decayed."""
     clip_norm: PositiveFloat = 1.0
@@ -191,6 +191,7 @@ class FineTuner:
         """Every parameter, by how it is stepped."""
         config = self._config
         items = list(self._scorer.items.parameters(recurse=False))
+        items += [] if self._scorer.askers is None else self._scorer.askers.parameters()
         others = [p for p in self._scorer.parameters() if all(p is not one for one in items)]
         matrices = [p for p in others if p.ndim == 2]
         vectors = [p for p in others if p.ndim < 2]

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from learners.item_tokens import buckets
 from learners.text_encoder import TextEncoder
 from stream.growth import grown
+from stream.tokens import buckets
 from stream.values import Changes, Int32s, Int64s, State
 
 LOGGER = logging.getLogger("freshrank.learner")

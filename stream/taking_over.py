@@ -27,7 +27,7 @@ _FREE_OF_LEARNER = {
     "seed": True,
     "device": True,
 }
-_ALWAYS_SHARED = {"champion", "catalogue", "histories", "learner"}
+_ALWAYS_SHARED = {"champion", "catalogue", "histories", "inputs", "learner"}
 # The settings of a learner that has some beside `learner`.
 _SETTINGS_OF = {
     "blend": {"blend", "item_knn", "session_knn"},
