@@ -9,11 +9,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from stream.asker_values import Askers
 from stream.context_rows import chosen_askers, nobody
 from stream.input_settings import InputsConfig
 from stream.lessons import select
 from stream.sequences import without_rows
-from stream.values import Askers, Changes, Contexts, Int32s, Int64s, Lessons, State
+from stream.values import Changes, Contexts, Int32s, Int64s, Lessons, State
 
 NEWEST_SEQUENCES = 500
 """Lessons back from the last that count as the newest: what a drift has brought is among them."""

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from stream.asker_values import Askers
 from stream.events import User
 from stream.field_columns import FieldColumns, circled
 from stream.histories import Histories
 from stream.input_settings import InputsConfig
 from stream.profiles import ProfileReader, Profiles, versions
 from stream.running_moments import RunningMoments
-from stream.values import Askers, Batch, Float64s, Int32s, Int64s, State
+from stream.values import Batch, Float64s, Int32s, Int64s, State
 
 _WEEK_MS = 7 * 86_400_000
 _CYCLE_MS = {"day": _WEEK_MS // 7, "week": _WEEK_MS}

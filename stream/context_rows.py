@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.asker_values import Askers
 from stream.sequences import without_rows
-from stream.values import Askers, Bools, Contexts, Int64s
+from stream.values import Bools, Contexts, Int64s
 
 
 def chosen(contexts: Contexts, index_N: NDArray[np.integer]) -> Contexts:

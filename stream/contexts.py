@@ -11,6 +11,7 @@ from itertools import compress
 
 import numpy as np
 
+from stream.asker_values import Askers
 from stream.askers import AskerReader
 from stream.catalogue import Catalogue
 from stream.context_rows import chosen_askers, distinct, end_to_end
@@ -20,7 +21,6 @@ from stream.id_hash import hash64
 from stream.sequences import ragged_indices
 from stream.timelines import Timelines, is_live, pack_items, rows_of
 from stream.values import (
-    Askers,
     Batch,
     Bools,
     Changes,

@@ -2,7 +2,7 @@
 
 # B queries of a batch, C distinct contexts, T history length, K list length, M lessons,
 # N lists shown, S items of those lists end to end, V items of the catalogue, R recycled rows,
-# F forgotten users; of who asks, X tokens and F numbers
+# F forgotten users
 
 One way through: a `Batch` becomes `Queries` (no answer in them), `Predictions`, `Outcomes`
 (predictions that met their answers), metrics and lessons. Values are frozen; their arrays are
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.asker_values import Askers
+
 if TYPE_CHECKING:
     from stream.events import Event
 
@@ -24,7 +26,6 @@ Bools = NDArray[np.bool_]
 Int32s = NDArray[np.int32]
 Int64s = NDArray[np.int64]
 UInt32s = NDArray[np.uint32]
-Float32s = NDArray[np.float32]
 Float64s = NDArray[np.float64]
 
 State = dict[str, Any]
@@ -36,7 +37,6 @@ are its source's own, and nobody else reads them."""
 
 Record = dict[str, Any]
 """One JSON object on its way to a sink; `seq` and `name` key it."""
-
 
 Command = Mapping[str, Any]
 """An operator's order as plain JSON: `{"alerts": ...}` puts other alert rules in force."""
@@ -61,8 +61,7 @@ class Clicks:
 
     `session_B` is None where no click of the batch names its session, `request_B` where none
     names the request that showed its item. `origin_B` says where each came from (`file:line`),
-    None where the source cannot tell. `context_B` is what each user's request carried, None where
-    no click of the batch came with any.
+    None where the source cannot tell. `context_B` is what requests carried, None where none did.
     """
 
     user_B: list[str]
@@ -83,8 +82,7 @@ class Impressions:
 
     List n holds the items `starts[n]` up to `starts[n + 1]`, the best place first.
     `propensity_S` is how likely the policy was to show each item there, nan where it was not
-    logged. `policy_N` is None for a list whose policy is not named. `context_N` is what each
-    request carried, None where no list of the batch came with any.
+    logged. `policy_N` is None for a list whose policy is not named, `context_N` as with clicks.
     """
 
     request_N: list[str]
@@ -142,28 +140,12 @@ class Ragged:
 
 
 @dataclass(frozen=True, slots=True)
-class Askers:
-    """Who asks, beside their history: a row a context, in columns that `InputsConfig` lays out.
-
-    `token_CX` are the buckets of tokens, -1 where there is none. `number_CF` are numbers on a
-    common scale, 0 where one is not known. No answer is in them.
-    """
-
-    token_CX: Int32s
-    number_CF: Float32s
-
-    def __len__(self) -> int:
-        return len(self.token_CX)
-
-
-@dataclass(frozen=True, slots=True)
 class Contexts:
     """What was known of a user at an instant: the distinct contexts of a batch.
 
     `history_CT` holds the catalogue rows clicked strictly before the instant, oldest first,
     left-aligned; entries past `length_C` are -1. `seen` (only when seen items are excluded)
-    holds every row that must not be ranked for the context; rows may repeat. `askers` (only where
-    inputs are declared) says who asks.
+    holds every row that must not be ranked; rows may repeat. `askers` says who asks, if declared.
     """
 
     history_CT: Int32s

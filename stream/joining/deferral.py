@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from stream.asker_values import Askers
 from stream.catalogue import Catalogue
 from stream.context_rows import without_gone
 from stream.lessons import compacted, select
-from stream.values import Askers, Changes, Contexts, Lessons, State
+from stream.values import Changes, Contexts, Lessons, State
 
 
 class Deferral:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stream.asker_values import Askers
 from stream.growth import grown
 from stream.input_settings import InputsConfig
 from stream.joining.growing_columns import GrowingColumns
@@ -16,7 +17,6 @@ from stream.joining.pair_chains import PairChains, pair_keys
 from stream.joining.waiting import Waiting
 from stream.sequences import ragged_indices
 from stream.values import (
-    Askers,
     Bools,
     Contexts,
     Float64s,

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from learners.asker_vectors import AskerVectors
+from stream.asker_values import Askers
 from stream.input_settings import InputsConfig
-from stream.values import Askers, Contexts
+from stream.values import Contexts
 from tests.stream_values import make_contexts
 
 INPUTS = InputsConfig.model_validate(

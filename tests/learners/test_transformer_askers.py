@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from learners.transformer import TransformerConfig, TransformerLearner
+from stream.asker_values import Askers
 from stream.input_settings import InputsConfig
-from stream.values import Askers, Contexts, Lessons, Queries
+from stream.values import Contexts, Lessons, Queries
 from tests.conformance.learner_contract import LearnerContract
 from tests.conformance.stateful_contract import assert_same_bits, is_same
 from tests.learners.shown_lists import make_shown, make_shown_lessons, outcomes_of_lists

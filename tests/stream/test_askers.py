@@ -153,6 +153,11 @@ def test_whoever_takes_the_row_of_a_user_does_not_inherit_the_profile():
     loop.take(User("ann", 5, "tea"))
     loop.take(click("bob", 6))
     assert profiles(loop.take(click("bob", 7))) == [False]
+
+
+def test_a_profile_alone_may_take_a_row_and_inherits_nothing_either():
+    loop = Loop(max_users=1)
+    loop.take(User("ann", 5, "tea"))
     loop.take(User("eve", 8, None, {"city": "Oslo"}))
     assert tokens(loop.take(click("eve", 9)))[0][:2] == [-1, -1]
 

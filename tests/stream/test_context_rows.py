@@ -1,7 +1,8 @@
 import numpy as np
 
+from stream.asker_values import Askers
 from stream.context_rows import chosen, distinct, end_to_end, nobody, without_gone
-from stream.values import Askers, Contexts
+from stream.values import Contexts
 from tests.conformance.stateful_contract import assert_same_bits
 from tests.stream_values import make_contexts
 
