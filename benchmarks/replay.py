@@ -31,7 +31,7 @@ from learners.panel import Panel
 from learners.reading import Reading
 from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
-from learners.states import reading_of_ends, reading_to_learn
+from learners.states import reading_of_ends, reading_to_learn, targets
 from learners.top_items import top_items_of_tensor
 from learners.transformer import TransformerConfig
 from stream.build import build_pipeline, config_hash
@@ -174,13 +174,12 @@ class Recorder:
         if not len(outcomes.lessons):
             return
         rng = np.random.default_rng((self._config.seed, self._n_learned))
-        for lessons, (sequence_QW, _) in minibatches(
+        for lessons, replayed in minibatches(
             outcomes.lessons, self._replay, self._config.minibatch, self._config.replay_ratio, rng
         ):
             used = compacted(lessons)
-            asked = reading_to_learn(used.contexts, used.context_of_M, sequence_QW, self._device)
-            target_N = np.concatenate([used.target_M, sequence_QW[sequence_QW >= 0]])
-            step = BareStep(self._bare(asked), self._tensor(target_N))
+            asked = reading_to_learn(used, replayed, self._device)
+            step = BareStep(self._bare(asked), self._tensor(targets(used, replayed)))
             self.batches[-1].steps.append(step)
         self._n_learned += 1
 

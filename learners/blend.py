@@ -28,11 +28,11 @@ from learners.ranked import Ranked
 from learners.reranker import Reranker, RerankerConfig
 from learners.top_items import top_items_of_candidates
 from learners.transformer import TransformerLearner
+from stream.context_rows import chosen
 from stream.protocols import Learner
 from stream.values import (
     Bools,
     Changes,
-    Contexts,
     Float64s,
     Int64s,
     Lessons,
@@ -180,9 +180,7 @@ class Blend:
         score_PN[row_PN >= 0] = scored_U[joined.place_of[0]]
         n_P = (row_PN >= 0).sum(axis=1)
         scored = Ranked(row_PN, score_PN, scores.total()[context_P], n_P)
-        contexts = Contexts(
-            queries.contexts.history_CT[context_P], queries.contexts.length_C[context_P]
-        )
+        contexts = chosen(queries.contexts, context_P)
         feature_UF = torch.from_numpy(
             features(joined, scored_U, scored, list(votes.values()), contexts)
         )

@@ -4,7 +4,8 @@
 
 The cosine of the item and the state, which the ranking goes by, says how likely it is to come
 next; the cosine with the mean of what was clicked so far says how well it suits the user, and more
-so the longer the history is.
+so the longer the history is. Where inputs are declared, a fifth figure says what is known of who
+asks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stream.values import Contexts, Shown, ShownLessons
+from stream.context_rows import chosen
+from stream.values import Shown, ShownLessons
 
 N_FEATURES = 4
 """F: the cosine with the state, that with the mean of the history, how long the history is, and
@@ -29,7 +31,9 @@ _ITEMS_A_PART = 4096
 _ITEMS_A_STEP = 32_768
 
 
-def click_features(item_VD: Tensor, state_CD: Tensor, shown: Shown) -> Tensor:
+def click_features(
+    item_VD: Tensor, state_CD: Tensor, shown: Shown, lean_CD: Tensor | None = None
+) -> Tensor:
     """Features of each shown item.
 
     Parameters
@@ -40,10 +44,12 @@ def click_features(item_VD: Tensor, state_CD: Tensor, shown: Shown) -> Tensor:
         The state at the end of each context of the lists, on the same device.
     shown : Shown
         The lists.
+    lean_CD : float tensor, optional
+        What who asks adds to what items are scored against.
 
     Returns
     -------
-    float64 tensor, shape (S, F), on the CPU
+    float64 tensor, shape (S, F), or (S, F + 1) with a lean, on the CPU
         Cosines are 0 with an item that is not admitted, and with an empty history.
     """
     context_of_S = np.repeat(shown.context_of_N, np.diff(shown.starts)).astype(np.int64)
@@ -59,7 +65,10 @@ def click_features(item_VD: Tensor, state_CD: Tensor, shown: Shown) -> Tensor:
     state_S, mean_S = _COSINE_SCALE * cosine_2S.cpu().double()  # the only device sync
     length_S = torch.from_numpy(np.log1p(shown.contexts.length_C)[context_of_S]).double()
     length_S *= _LENGTH_SCALE
-    return torch.stack([state_S, mean_S, length_S, mean_S * length_S], dim=1)
+    features = [state_S, mean_S, length_S, mean_S * length_S]
+    if lean_CD is not None:
+        features.append((lean_CD.float()[asked_S] * item_SD).sum(dim=-1).cpu().double())
+    return torch.stack(features, dim=1)
 
 
 def steps(taught: Sequence[ShownLessons]) -> Iterator[list[ShownLessons]]:
@@ -88,7 +97,7 @@ def _parts(lessons: ShownLessons) -> Iterator[ShownLessons]:
         starts = shown.starts[first : end + 1]
         items = slice(starts[0], starts[-1])
         part = Shown(
-            contexts=Contexts(shown.contexts.history_CT[used_C], shown.contexts.length_C[used_C]),
+            contexts=chosen(shown.contexts, used_C),
             context_of_N=context_of_N.astype(np.int32),
             starts=starts - starts[0],
             item_S=shown.item_S[items],

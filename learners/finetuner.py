@@ -37,7 +37,7 @@ class FineTunerConfig(BaseModel):
 
     learning_rate: PositiveFloat = 4e-3
     item_learning_rate: PositiveFloat = 1.6e-2
-    """For the item vectors, most of which a step barely touches."""
+    """For the vectors of items and of who asks, most of which a step barely touches."""
     weight_decay: NonNegativeFloat = 0.01
     """Of the transformer's matrices; item vectors are only read by direction and not decayed."""
     clip_norm: PositiveFloat = 1.0
@@ -200,6 +200,7 @@ class FineTuner:
         config = self._config
         items = list(self._scorer.items.parameters(recurse=False))
         adapters = [one for one in self._adapters() if one.weights]
+        items += [] if self._scorer.askers is None else self._scorer.askers.parameters()
         apart = {id(p) for p in (*items, *(p for one in adapters for p in one.weights.values()))}
         others = [p for p in self._weights().values() if id(p) not in apart]
         matrices = [p for p in others if p.ndim >= 2]

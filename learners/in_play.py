@@ -1,7 +1,6 @@
 """The rows that one step reads or is scored against, and what names them by their places.
 
-# P rows in play, R rows read, M lessons, C contexts, T history length, Q sequences, W their width,
-# S items of the lists shown
+# P rows in play, R rows read, M lessons, C contexts, T history length, S items of the lists shown
 
 On a catalogue of millions a step works on a small table of these rows' vectors alone: histories,
 targets and lists name an item by its place in that table, -1 staying what it is.
@@ -30,9 +29,9 @@ class InPlay:
             target_M=places(self.row_P, lessons.target_M),
         )
 
-    def sequences(self, sequence_QW: Int32s) -> Int32s:
+    def sequences(self, sequences: Contexts) -> Contexts:
         """Sequences of items, all in play."""
-        return places(self.row_P, sequence_QW)
+        return _placed(self.row_P, sequences)
 
 
 def rows_read(*rows: Int32s) -> Int64s:
@@ -67,4 +66,4 @@ def places(row_P: Int64s, row: Int32s) -> Int32s:
 
 
 def _placed(row_P: Int64s, contexts: Contexts) -> Contexts:
-    return Contexts(places(row_P, contexts.history_CT), contexts.length_C)
+    return replace(contexts, history_CT=places(row_P, contexts.history_CT), seen=None)

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor
 
-from learners.item_tokens import buckets
 from learners.lora import Adapters, LoraConfig
 from learners.pretrained import check_base
 from learners.text_encoder import SETTING, TextEncoder
 from learners.tuned_texts import TunedTexts
 from stream.growth import grown
+from stream.tokens import buckets
 from stream.values import Changes, Int32s, Int64s, State
 
 LOGGER = logging.getLogger("freshrank.learner")

@@ -18,6 +18,7 @@ transformer knows anything of order.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,9 @@ from torch.nn import functional
 from learners.item_vectors import ItemVectors
 from learners.lora import Adapters
 from learners.user_tower import PretrainedTower, TowerConfig, TowerShape, make_tower
+
+if TYPE_CHECKING:
+    from learners.asker_vectors import AskerVectors
 
 
 class Scorer(nn.Module):
@@ -62,6 +66,7 @@ class Scorer(nn.Module):
         self.mixture_2 = nn.Parameter(torch.ones(2))
         self.dropout = nn.Dropout(shape.dropout)
         self.temperature = temperature
+        self.askers: AskerVectors | None = None  # who asks: set where inputs are declared
         # Gradients are no sign of it: the copy that is served wants none of anything.
         self._frozen = {name for name, one in self.named_parameters() if not one.requires_grad}
 
@@ -109,11 +114,17 @@ class Scorer(nn.Module):
         states_CSD: Tensor = order * functional.normalize(ordered_CSD, dim=-1) + mean * mean_CSD
         return states_CSD
 
-    def scores(self, state_ND: Tensor, item_VD: Tensor) -> Tensor:
-        """Score of each of these items for each state, shape (N, V)."""
-        return self.scores_of_units(state_ND, functional.normalize(item_VD, dim=-1))
+    def scores(self, state_ND: Tensor, item_VD: Tensor, lean_ND: Tensor | None = None) -> Tensor:
+        """Score of each of these items for each state, shape (N, V).
 
-    def scores_of_units(self, state_ND: Tensor, unit_VD: Tensor) -> Tensor:
+        A lean is added behind the temperature: what is known of who asks moves the scores of
+        items, and leaves the order that the history gives them as sharp as it is.
+        """
+        return self.scores_of_units(state_ND, functional.normalize(item_VD, dim=-1), lean_ND)
+
+    def scores_of_units(
+        self, state_ND: Tensor, unit_VD: Tensor, lean_ND: Tensor | None = None
+    ) -> Tensor:
         """The same, from the items' directions, for whoever asks for many states in parts."""
-        unit_ND = functional.normalize(state_ND, dim=-1)
-        return (unit_ND * self.temperature) @ unit_VD.T
+        aim_ND = functional.normalize(state_ND, dim=-1) * self.temperature
+        return (aim_ND if lean_ND is None else aim_ND + lean_ND) @ unit_VD.T

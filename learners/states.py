@@ -3,17 +3,30 @@
 # C contexts, T history length, M lessons, Q sequences, W their width, N states, D width
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from learners.reading import Reading, reading
 from learners.scorer import Scorer
-from stream.values import Contexts, Int32s
+from stream.context_rows import end_to_end
+from stream.values import Contexts, Int32s, Lessons
 
 # What one more call costs, forwards and backwards: on a CPU measured at the default width. On CUDA
 # a call is hundreds of launches, while positions run side by side.
 _CALL_POSITIONS = {"cpu": 128, "cuda": 16_384}
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """States, what leans them (None where nothing says who asks), and the rows that were right."""
+
+    state_ND: Tensor
+    lean_ND: Tensor | None
+    target_N: Tensor
 
 
 def last_states(scorer: Scorer, contexts: Contexts, item_VD: Tensor) -> Tensor:
@@ -21,15 +34,23 @@ def last_states(scorer: Scorer, contexts: Contexts, item_VD: Tensor) -> Tensor:
     return _states(scorer, reading_of_ends(contexts, item_VD.device), item_VD)
 
 
-def states_to_learn(
-    scorer: Scorer, contexts: Contexts, context_of_M: Int32s, sequence_QW: Int32s, item_VD: Tensor
-) -> Tensor:
-    """The state at the end of the context of each lesson, then that before each replayed item.
+def taught_states(scorer: Scorer, lessons: Lessons, replayed: Contexts, item_VD: Tensor) -> Taught:
+    """The state that was asked, for each lesson, then that before each item of each sequence.
 
-    Shape (N, D); items are in order of `sequence_QW[sequence_QW >= 0]`.
+    What was scored is what is learned. Who asks is known of a sequence as of its last item.
     """
-    planned = reading_to_learn(contexts, context_of_M, sequence_QW, item_VD.device)
-    return _states(scorer, planned, item_VD)
+    state_ND = _states(scorer, reading_to_learn(lessons, replayed, item_VD.device), item_VD)
+    lean_ND = None
+    if scorer.askers:
+        lean_MD = scorer.askers.leans(lessons.contexts)[_tensor(lessons.context_of_M, item_VD)]
+        lean_ND = torch.cat([lean_MD, scorer.askers.leans_before_items(replayed)])
+    return Taught(state_ND, lean_ND, _tensor(targets(lessons, replayed), item_VD))
+
+
+def targets(lessons: Lessons, replayed: Contexts) -> Int32s:
+    """The rows that were right, in the order of `taught_states`."""
+    is_item_QW = replayed.history_CT >= 0
+    return np.concatenate([lessons.target_M, replayed.history_CT[is_item_QW]])
 
 
 def reading_of_ends(contexts: Contexts, device: torch.device) -> Reading:
@@ -38,36 +59,30 @@ def reading_of_ends(contexts: Contexts, device: torch.device) -> Reading:
     return reading(contexts.history_CT, contexts.length_C, ends, _CALL_POSITIONS[device.type])
 
 
-def reading_to_learn(
-    contexts: Contexts, context_of_M: Int32s, sequence_QW: Int32s, device: torch.device
-) -> Reading:
-    """How `states_to_learn` reads: new and old in the same calls."""
-    sequence_N, step_N = np.nonzero(sequence_QW >= 0)
+def reading_to_learn(lessons: Lessons, replayed: Contexts, device: torch.device) -> Reading:
+    """How `taught_states` reads: new and old in the same calls."""
+    contexts, context_of_M = lessons.contexts, lessons.context_of_M
+    sequence_N, step_N = np.nonzero(replayed.history_CT >= 0)
     asked = (
         np.concatenate([context_of_M, len(contexts.length_C) + sequence_N]),
         np.concatenate([contexts.length_C[context_of_M], step_N]),
     )
-    histories = _and_sequences(contexts, sequence_QW)
-    return reading(histories.history_CT, histories.length_C, asked, _CALL_POSITIONS[device.type])
+    # What the last item of a sequence leads to is nobody's question.
+    length_Q = np.maximum(replayed.length_C - 1, 0)
+    before_QW = replayed.history_CT[:, :-1]
+    is_before_QW = np.arange(before_QW.shape[1]) < length_Q[:, None]
+    before = Contexts(np.where(is_before_QW, before_QW, np.int32(-1)), length_Q)
+    read = end_to_end([Contexts(contexts.history_CT, contexts.length_C), before])
+    return reading(read.history_CT, read.length_C, asked, _CALL_POSITIONS[device.type])
 
 
 def _states(scorer: Scorer, planned: Reading, item_VD: Tensor) -> Tensor:
     states = [scorer.start_D[None, :][:0]]
     for history_CT in planned.history_of:
-        rows_CT = torch.from_numpy(history_CT.astype(np.int64)).to(item_VD.device)
-        states.append(scorer.states(rows_CT, item_VD).flatten(0, 1))
-    place_N = torch.from_numpy(planned.place_N).to(item_VD.device)
-    return torch.cat(states).index_select(0, place_N)
+        state_CSD = scorer.states(_tensor(history_CT, item_VD), item_VD)
+        states.append(state_CSD.flatten(0, 1))
+    return torch.cat(states).index_select(0, _tensor(planned.place_N, item_VD))
 
 
-def _and_sequences(contexts: Contexts, sequence_QW: Int32s) -> Contexts:
-    """The contexts' histories, and behind them all but the last item of each sequence."""
-    before_QW = sequence_QW[:, :-1]
-    length_Q = np.maximum((sequence_QW >= 0).sum(axis=1, dtype=np.int32) - 1, 0)
-    n_contexts, n_steps = contexts.history_CT.shape
-    width = max(n_steps, before_QW.shape[1])
-    history_HT = np.full((n_contexts + len(length_Q), width), -1, np.int32)
-    history_HT[:n_contexts, :n_steps] = contexts.history_CT
-    is_before_QW = np.arange(before_QW.shape[1]) < length_Q[:, None]
-    history_HT[n_contexts:, : before_QW.shape[1]] = np.where(is_before_QW, before_QW, -1)
-    return Contexts(history_HT, np.concatenate([contexts.length_C, length_Q]))
+def _tensor(array: NDArray[np.integer], beside: Tensor) -> Tensor:
+    return torch.from_numpy(array.astype(np.int64)).to(beside.device)

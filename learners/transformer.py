@@ -23,6 +23,7 @@ from pydantic import (
 from torch import Tensor
 from torch.nn import functional
 
+from learners.asker_vectors import AskerVectors
 from learners.averaging import AveragedScorer
 from learners.click_features import N_FEATURES, click_features, steps
 from learners.click_head import ClickHead
@@ -30,19 +31,19 @@ from learners.finetuner import FineTuner, FineTunerConfig
 from learners.in_play import InPlay, rows_of_lists, rows_read
 from learners.item_content import ItemContent, ItemContentConfig
 from learners.item_vectors import ItemVectors
-from learners.replay import ReplayBuffer, minibatches
+from learners.replay import ReplayBuffer, minibatches, no_sequences
 from learners.sampling import NegativeSampler, SamplingConfig
 from learners.scored import Scored, exclude
 from learners.scorer import Scorer
-from learners.states import last_states, states_to_learn
+from learners.states import last_states, taught_states
 from learners.user_tower import TowerConfig, TowerShape
+from stream.context_rows import end_to_end
+from stream.input_settings import InputsConfig
 from stream.lessons import compacted, select
 from stream.values import (
     Bools,
     Changes,
     Contexts,
-    Float64s,
-    Int32s,
     Lessons,
     Outcomes,
     Predictions,
@@ -54,6 +55,8 @@ from stream.values import (
 
 # What the draws of a step are for: the negatives of step n share no bit with its other draws.
 _OF_NEGATIVES = 1
+
+_NOTHING = InputsConfig()
 
 
 class TransformerConfig(BaseModel):
@@ -114,9 +117,15 @@ class TransformerLearner:
 
     Every random draw of step n comes from a generator seeded by (seed, n): what a resumed run
     draws does not depend on what ran before it.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+    inputs : InputsConfig, optional
+        What contexts say of who asks.
     """
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, inputs: InputsConfig = _NOTHING) -> None:
         self._config = config
         self._device = _device(config.device)
         self._content = ItemContent(config.content)
@@ -128,14 +137,16 @@ class TransformerLearner:
                 config.temperature,
                 config.tower,
             )
+        if inputs.is_on:
+            scorer.askers = AskerVectors(config.width, inputs)
         self._scorer = scorer.to(self._device).eval()
         self._served = AveragedScorer(self._scorer, config.average_decay)
         self._finetuner = FineTuner(config.optimizer, self._scorer, config.seed)
         self._replay = ReplayBuffer(
-            config.replay_sequences, config.history_items + 1, config.replay_recent
+            config.replay_sequences, config.history_items + 1, config.replay_recent, inputs
         )
         self._sampler = NegativeSampler(config.sampling)
-        self._clicks = ClickHead(N_FEATURES, config.click_memory)
+        self._clicks = ClickHead(N_FEATURES + inputs.is_on, config.click_memory)
         self._n_learned = 0  # calls of learn that had lessons: numbers the draws of the replay
         self.adjust(1.0, 1.0)
 
@@ -147,19 +158,27 @@ class TransformerLearner:
     def score(self, queries: Queries) -> Scored:
         """What every item gets for each context, and how likely the lists shown are clicked."""
         shown, n_ranked = queries.shown, len(queries.contexts.length_C)
-        contexts = queries.contexts if shown is None else _both(queries.contexts, shown.contexts)
+        contexts = queries.contexts
+        if shown is not None:
+            contexts = end_to_end([contexts, shown.contexts])
         scorer = self._served.scorer
         with torch.inference_mode(), self._autocast():
             item_VD = self._served.vectors()
             state_CD = last_states(scorer, contexts, item_VD)
+            lean_CD = scorer.askers.leans(contexts) if scorer.askers else None
             unit_VD = functional.normalize(item_VD[: queries.n_items], dim=-1)
             probability_S = None
             if shown is not None:
-                probability_S = self._click_probability(state_CD[n_ranked:], shown, item_VD)
+                lean = None if lean_CD is None else lean_CD[n_ranked:]
+                features_SF = click_features(item_VD, state_CD[n_ranked:], shown, lean)
+                probability_S = self._clicks.probabilities(
+                    features_SF, shown.item_S, shown.position_S
+                )
 
         def scores_of(part: slice) -> Tensor:
             with torch.inference_mode(), self._autocast():
-                score_CV = scorer.scores_of_units(state_CD[:n_ranked][part], unit_VD).float()
+                lean = None if lean_CD is None else lean_CD[:n_ranked][part]
+                score_CV = scorer.scores_of_units(state_CD[:n_ranked][part], unit_VD, lean).float()
                 exclude(score_CV, queries.contexts.seen, part)
             return score_CV
 
@@ -178,11 +197,10 @@ class TransformerLearner:
 
         A step takes as many of them as `learn` has positions in one, replayed ones included.
         """
-        nothing_replayed = np.zeros((0, 0), np.int32), np.zeros(0, np.int32)
         size = round(self._config.minibatch * (1 + self._config.replay_ratio))
         for start in range(0, len(lessons), size):
             part = select(lessons, np.arange(start, min(start + size, len(lessons))))
-            self._step(part, nothing_replayed)
+            self._step(part, no_sequences())
 
     def follow(self, changes: Changes) -> None:
         self._content.follow(changes)
@@ -277,10 +295,6 @@ class TransformerLearner:
         n_items = self._scorer.items.n_rows["vector_VD"]
         return n_items > self._config.sampling.exact_items
 
-    def _click_probability(self, state_CD: Tensor, shown: Shown, item_VD: Tensor) -> Float64s:
-        features_SF = click_features(item_VD, state_CD, shown)
-        return self._clicks.probabilities(features_SF, shown.item_S, shown.position_S)
-
     def _finetune(self, lessons: Lessons) -> None:
         config = self._config
         rng = np.random.default_rng((config.seed, self._n_learned))
@@ -294,21 +308,21 @@ class TransformerLearner:
             self._step(part, replayed)
         self._n_learned += 1
 
-    def _step(self, lessons: Lessons, replayed: tuple[Int32s, Int32s]) -> None:
+    def _step(self, lessons: Lessons, replayed: Contexts) -> None:
         if self._is_sampled:
             self._sampled_step(lessons, replayed)
         else:
             self._finetuner.step(partial(self._loss, lessons, replayed))
             self._served.update()
 
-    def _sampled_step(self, lessons: Lessons, replayed: tuple[Int32s, Int32s]) -> None:
+    def _sampled_step(self, lessons: Lessons, replayed: Contexts) -> None:
         """A step that neither scores nor moves an item which is not in play."""
-        lessons, (sequence_QW, length_Q) = compacted(lessons), replayed
-        read_R = rows_read(lessons.contexts.history_CT, lessons.target_M, sequence_QW)
+        lessons = compacted(lessons)
+        read_R = rows_read(lessons.contexts.history_CT, lessons.target_M, replayed.history_CT)
         rng = np.random.default_rng((self._config.seed, self._finetuner.steps.n, _OF_NEGATIVES))
         n_items = self._scorer.items.n_rows["vector_VD"]
         in_play = self._sampler.draw(read_R, n_items, rng)
-        replayed = in_play.sequences(sequence_QW), length_Q
+        replayed = in_play.sequences(replayed)
         self._served.settle(in_play.row_P)
         self._finetuner.step(partial(self._loss, in_play.lessons(lessons), replayed, in_play))
         self._served.update_rows(in_play.row_P)
@@ -320,28 +334,24 @@ class TransformerLearner:
             if self._is_sampled:
                 row_R, shown = rows_of_lists(shown)
             item_VD = self._served.vectors(row_R)
-            state_CD = last_states(self._served.scorer, shown.contexts, item_VD)
-            return click_features(item_VD, state_CD, shown)
+            scorer = self._served.scorer
+            state_CD = last_states(scorer, shown.contexts, item_VD)
+            lean_CD = scorer.askers.leans(shown.contexts) if scorer.askers else None
+            return click_features(item_VD, state_CD, shown, lean_CD)
 
-    def _loss(
-        self, lessons: Lessons, replayed: tuple[Int32s, Int32s], in_play: InPlay | None = None
-    ) -> Tensor:
+    def _loss(self, lessons: Lessons, replayed: Contexts, in_play: InPlay | None = None) -> Tensor:
         """Mean cross-entropy of the new targets and of every position of the replayed ones.
 
         Over all items; or over those in play, which lessons and sequences name by their places.
         """
-        (sequence_QW, _), used = replayed, compacted(lessons)
+        scorer, used = self._scorer, compacted(lessons)
         with self._autocast():
-            item_VD = self._scorer.items.vectors(in_play.row_P if in_play else None)
-            # What was scored is what is learned: the states that were asked.
-            state_ND = states_to_learn(
-                self._scorer, used.contexts, used.context_of_M, sequence_QW, item_VD
-            )
-            score_NV = self._scorer.scores(state_ND, item_VD).float()
+            item_VD = scorer.items.vectors(in_play.row_P if in_play else None)
+            taught = taught_states(scorer, used, replayed, item_VD)
+            score_NV = scorer.scores(taught.state_ND, item_VD, taught.lean_ND).float()
         if in_play:
             score_NV = score_NV + torch.from_numpy(in_play.log_weight_P).to(self._device)
-        target_N = np.concatenate([used.target_M, sequence_QW[sequence_QW >= 0]])
-        return functional.cross_entropy(score_NV, self._tensor(target_N))
+        return functional.cross_entropy(score_NV, taught.target_N)
 
     def _tensor(self, array: NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(array.astype(np.int64)).to(self._device)
@@ -356,13 +366,3 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(wanted)
-
-
-def _both(first: Contexts, second: Contexts) -> Contexts:
-    """Contexts to be read, the second behind the first."""
-    n_first = len(first.length_C)
-    longest = max(first.history_CT.shape[1], second.history_CT.shape[1])
-    history_CT = np.full((n_first + len(second.length_C), longest), -1, np.int32)
-    history_CT[:n_first, : first.history_CT.shape[1]] = first.history_CT
-    history_CT[n_first:, : second.history_CT.shape[1]] = second.history_CT
-    return Contexts(history_CT, np.concatenate([first.length_C, second.length_C]))

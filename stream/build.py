@@ -17,6 +17,7 @@ from learners.popularity import Popularity
 from learners.session_neighbours import SessionNeighbours
 from learners.transformer import TransformerLearner
 from stream.anchors import Anchors
+from stream.askers import AskerReader
 from stream.catalogue import Catalogue
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig, LearnerName
@@ -24,7 +25,7 @@ from stream.contexts import ContextBuilder
 from stream.histories import Histories
 from stream.joiner import Joiner
 from stream.pipeline import OnBatch, Parts, Pipeline
-from stream.protocols import Learner, Sink, Source
+from stream.protocols import Learner, Sink, Source, Stateful
 from stream.reactor import Reactor
 from stream.sinks.dead_letter_line import dead_letter_line
 from stream.sinks.jsonl import JsonlSink
@@ -69,20 +70,25 @@ def build_pipeline(
         torch.set_num_threads(config.threads)
     catalogue = Catalogue(config.catalogue)
     histories = Histories(config.histories, _history_entries(config))
+    tables: dict[str, Stateful] = {"catalogue": catalogue, "histories": histories}
+    askers = AskerReader(config.inputs, histories) if config.inputs.is_on else None
+    if askers is not None:
+        tables["askers"] = askers
     contexts = ContextBuilder(
         catalogue,
         histories,
         history_items=config.learner.history_items,
         k=max(config.ranking.ks),
         exclude_seen=config.ranking.exclude_seen,
+        askers=askers,
     )
     names = [config.champion, *config.shadows]
     parts = Parts(
         source=source,
-        tables={"catalogue": catalogue, "histories": histories},
+        tables=tables,
         contexts=contexts,
         panel=build_panel(config),
-        joiner=Joiner(catalogue, histories, config.joiner, names),
+        joiner=Joiner(catalogue, histories, config.joiner, names, config.inputs),
         evaluator=PrequentialEvaluator(config.evaluator, config.ranking, names),
         alerts=Alerts(config.alerts),
         reactor=Reactor(config.alerts.reactions, config.alerts.rules),
@@ -126,7 +132,7 @@ def build_panel(config: FreshrankConfig) -> Panel:
 def build_learner(config: FreshrankConfig, name: LearnerName) -> Learner:
     """One learner, untrained."""
     builders: dict[str, Callable[[], Learner]] = {
-        "transformer": lambda: TransformerLearner(config.learner),
+        "transformer": lambda: TransformerLearner(config.learner, config.inputs),
         "popularity": lambda: Popularity(config.popularity),
         "item_knn": lambda: ItemNeighbours(config.item_knn),
         "session_knn": lambda: SessionNeighbours(config.session_knn),
@@ -141,7 +147,9 @@ def _blend(config: FreshrankConfig) -> Blend:
         "session_knn": SessionNeighbours(config.session_knn),
         "item_knn": ItemNeighbours(config.item_knn),
     }
-    return Blend(config.blend, ("transformer", TransformerLearner(config.learner)), neighbours)
+    return Blend(
+        config.blend, ("transformer", TransformerLearner(config.learner, config.inputs)), neighbours
+    )
 
 
 def fixed_settings(config: FreshrankConfig) -> dict[str, object]:

@@ -20,6 +20,7 @@ from learners.transformer import TransformerConfig
 from stream.catalogue import CatalogueConfig
 from stream.checkpoint import CheckpointConfig
 from stream.histories import HistoriesConfig
+from stream.input_settings import InputsConfig
 from stream.joiner import JoinerConfig
 from stream.kafka.settings import KafkaOutputsConfig, KafkaSourceConfig
 from stream.live.settings import LogConfig, ServerConfig, WatchConfig
@@ -62,6 +63,7 @@ class FreshrankConfig(BaseModel):
     batch: BatchConfig = BatchConfig()
     catalogue: CatalogueConfig = CatalogueConfig()
     histories: HistoriesConfig = HistoriesConfig()
+    inputs: InputsConfig = InputsConfig()
     joiner: JoinerConfig = JoinerConfig()
     ranking: RankingConfig = RankingConfig()
     champion: LearnerName = "blend"

@@ -11,8 +11,11 @@ from itertools import compress
 
 import numpy as np
 
+from stream.asker_values import Askers
+from stream.askers import AskerReader
 from stream.catalogue import Catalogue
-from stream.events import Forget, Item
+from stream.context_rows import chosen_askers, distinct, end_to_end
+from stream.events import Forget, Item, User
 from stream.histories import Histories
 from stream.id_hash import hash64
 from stream.sequences import ragged_indices
@@ -24,6 +27,7 @@ from stream.values import (
     Clicks,
     Contexts,
     DeadLetter,
+    Impressions,
     Int32s,
     Int64s,
     Queries,
@@ -45,6 +49,8 @@ class ContextBuilder:
         How many items each query wants.
     exclude_seen : bool
         Whether items a user has clicked are left out of the user's ranking.
+    askers : AskerReader, optional
+        What was declared of users and requests, if anything was.
     """
 
     def __init__(
@@ -54,13 +60,31 @@ class ContextBuilder:
         history_items: int,
         k: int,
         exclude_seen: bool,
+        askers: AskerReader | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._histories = histories
         self._history_items = history_items
         self._k = k
         self._exclude_seen = exclude_seen
+        self._askers = askers
         self._merged: tuple[Batch, dict[str, int], Timelines] | None = None
+
+    def read(self, arrived: Batch) -> Batch:
+        """The batch, and of what its requests carried only what was declared.
+
+        The first step of a batch: what waits from here on, for a list say, is bounded.
+        """
+        if self._askers is not None:
+            return self._askers.read(arrived)
+        clicks, lists = arrived.clicks, arrived.impressions
+        if clicks.context_B is None and lists.context_N is None:
+            return arrived
+        return replace(
+            arrived,
+            clicks=replace(clicks, context_B=None),
+            impressions=replace(lists, context_N=None),
+        )
 
     def without_repeats(self, batch: Batch) -> Batch:
         """The batch without clicks that came before: same user, same item, same instant.
@@ -95,7 +119,8 @@ class ContextBuilder:
         )
         # contexts end before the click: predict must not see its own label, nor one as late.
         end_B = timelines.before(timelines.group_B, batch.clicks.ts_B)
-        contexts, context_of_B = self._contexts(entries, timelines.group_B, end_B)
+        askers_B = self._askers_of(batch, batch.clicks)
+        contexts, context_of_B = self._contexts(entries, timelines.group_B, end_B, askers_B)
         session_start_B = timelines.session_starts()[timelines.slot_B]
         until_E = entries.until_E
         session_B = until_E[end_B] - until_E[np.minimum(session_start_B, end_B)]
@@ -119,8 +144,7 @@ class ContextBuilder:
         upserts = [event for event in batch.others if isinstance(event, Item)]
         recycled_R = self._catalogue.admit(batch.clicks.item_B, upserts)
         forgotten = {str(e.user): int(e.ts) for e in batch.others if isinstance(e, Forget)}
-        for user in forgotten:
-            self._histories.forget(user)
+        erased = [self._histories.forget(user) for user in forgotten]
         if forgotten:
             clicks = _after_forget(batch.clicks, forgotten)
             group_of, timelines = self._histories.merged_with(clicks, self._packed_items(clicks))
@@ -129,7 +153,10 @@ class ContextBuilder:
             timelines = timelines.with_items(self._packed_items(batch.clicks))
         n_clicking = int(timelines.group_B.max(initial=-1)) + 1  # onlookers come behind
         users_G = list(group_of)[:n_clicking]
-        self._histories.advance(users_G, timelines, self._catalogue.generation_V)
+        retaken_R = self._histories.advance(users_G, timelines, self._catalogue.generation_V)
+        if self._askers is not None:
+            self._askers.erase(np.append(retaken_R, np.array(erased, np.int32)))
+            self._askers.advance(batch, _profile_events(batch, forgotten))
         self._merged = None
         return Changes(
             n_items=len(self._catalogue),
@@ -164,10 +191,12 @@ class ContextBuilder:
             return None
         group_N = np.array([group_of[user] for user in lists.user_N], np.int64)
         end_N = timelines.before(group_N, lists.ts_N)
-        contexts, context_of_N = self._contexts(entries, group_N, end_N)
+        askers_N = self._askers_of(batch, lists)
+        contexts, context_of_N = self._contexts(entries, group_N, end_N, askers_N)
         for n, slots in _own_clicks(batch, timelines, end_N).items():  # a clock ran ahead: rare
             rows = entries.rows(int(group_N[n]), int(end_N[n]), without=slots)
-            contexts = _appended(contexts, rows[-self._history_items :])
+            rows = rows[-self._history_items :]
+            contexts = _appended(contexts, rows, chosen_askers(askers_N, np.array([n])))
             context_of_N[n] = len(contexts.length_C) - 1
         length_N = np.diff(lists.starts)
         return Shown(
@@ -178,18 +207,33 @@ class ContextBuilder:
             position_S=ragged_indices(np.ones_like(length_N), length_N).astype(np.int32),
         )
 
+    def _askers_of(self, batch: Batch, asking: Clicks | Impressions) -> Askers | None:
+        """Who asks, for each click or list."""
+        if self._askers is None:
+            return None
+        if isinstance(asking, Clicks):
+            users, ts, told = asking.user_B, asking.ts_B, asking.context_B
+        else:
+            users, ts, told = asking.user_N, asking.ts_N, asking.context_N
+        return self._askers.columns(users, ts, told, _profile_events(batch, {}))
+
     def _contexts(
-        self, entries: "_LiveEntries", group_N: Int64s, end_N: Int64s
+        self, entries: "_LiveEntries", group_N: Int64s, end_N: Int64s, askers_N: Askers | None
     ) -> tuple[Contexts, Int32s]:
         """The distinct contexts that end before entry `end_N` of each group, and whose is which.
 
         A context holds the last T live entries; what is seen are all of them.
         """
         # One user's whole history ends where the next one's begins: the group tells them apart.
-        key_C, context_of_N = np.unique(
-            group_N * (len(entries.until_E) + 1) + end_N, return_inverse=True
+        key_N = group_N * (len(entries.until_E) + 1) + end_N
+        n_kinds, kind_N = 1, np.zeros(len(key_N), np.int64)
+        if askers_N is not None:
+            kind_N = distinct(askers_N)
+            n_kinds = int(kind_N.max(initial=0)) + 1
+        key_C, first_C, context_of_N = np.unique(
+            key_N * n_kinds + kind_N, return_index=True, return_inverse=True
         )
-        group_C, end_C = np.divmod(key_C, len(entries.until_E) + 1)
+        group_C, end_C = np.divmod(key_C // n_kinds, len(entries.until_E) + 1)
         start_C, end_C = entries.until_E[entries.starts_G[group_C]], entries.until_E[end_C]
         length_C = np.minimum(end_C - start_C, self._history_items)
         n_steps = max(int(length_C.max(initial=0)), 1)
@@ -200,7 +244,8 @@ class ContextBuilder:
         if self._exclude_seen:
             starts = np.concatenate([[0], np.cumsum(end_C - start_C)])
             seen = Ragged(starts, entries.row_L[ragged_indices(start_C, end_C - start_C)])
-        contexts = Contexts(history_CT, length_C.astype(np.int32), seen)
+        askers = chosen_askers(askers_N, first_C)
+        contexts = Contexts(history_CT, length_C.astype(np.int32), seen, askers)
         return contexts, context_of_N.astype(np.int32)
 
 
@@ -243,17 +288,15 @@ def _own_clicks(batch: Batch, timelines: Timelines, end_N: Int64s) -> dict[int, 
     return own
 
 
-def _appended(contexts: Contexts, row_T: Int32s) -> Contexts:
+def _appended(contexts: Contexts, row_T: Int32s, askers: Askers | None) -> Contexts:
     """The contexts, and one more that holds these rows."""
-    n_steps = max(contexts.history_CT.shape[1], len(row_T))
-    history_CT = np.full((len(contexts.length_C) + 1, n_steps), -1, np.int32)
-    history_CT[:-1, : contexts.history_CT.shape[1]] = contexts.history_CT
-    history_CT[-1, : len(row_T)] = row_T
-    return Contexts(history_CT, np.append(contexts.length_C, np.int32(len(row_T))))
+    one_more = Contexts(row_T[None], np.array([len(row_T)], np.int32), askers=askers)
+    return end_to_end([contexts, one_more])
 
 
 def _kept(clicks: Clicks, is_kept_B: Bools) -> Clicks:
     sessions, origins, requests = clicks.session_B, clicks.origin_B, clicks.request_B
+    told = clicks.context_B
     return Clicks(
         user_B=list(compress(clicks.user_B, is_kept_B)),
         item_B=list(compress(clicks.item_B, is_kept_B)),
@@ -261,7 +304,17 @@ def _kept(clicks: Clicks, is_kept_B: Bools) -> Clicks:
         session_B=None if sessions is None else list(compress(sessions, is_kept_B)),
         origin_B=None if origins is None else list(compress(origins, is_kept_B)),
         request_B=None if requests is None else list(compress(requests, is_kept_B)),
+        context_B=None if told is None else list(compress(told, is_kept_B)),
     )
+
+
+def _profile_events(batch: Batch, forgotten: Mapping[str, int]) -> dict[str, list[User]]:
+    """What users say of themselves, by user; nothing up to the time they asked to be forgotten."""
+    told: dict[str, list[User]] = {}
+    for event in batch.others:
+        if isinstance(event, User) and int(event.ts) > forgotten.get(str(event.user), -1):
+            told.setdefault(str(event.user), []).append(event)
+    return told
 
 
 def _after_forget(clicks: Clicks, forgotten: Mapping[str, int]) -> Clicks:

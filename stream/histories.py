@@ -26,7 +26,8 @@ class HistoriesConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_users: PositiveInt = 200_000
-    """Users at the most; at the cap the one seen longest ago is forgotten."""
+    """Users at the most, those with a profile alone among them; at the cap the one seen longest
+    ago is forgotten."""
     session_gap: DurationMs = 30 * 60_000
     """A pause longer than this starts a new session, where clicks do not name theirs."""
     seen_items: PositiveInt = 1_000
@@ -86,9 +87,13 @@ class Histories:
         new = Arrivals(item_B, clicks.ts_B, group_B, _named_sessions(clicks))
         return group_of, merge(past, new, self._config.session_gap, self._next_session)
 
-    def advance(self, users_G: list[str], timelines: Timelines, generation_V: Int32s) -> None:
-        """Take over merged timelines: the last H live entries of the users in the first groups."""
-        row_G = self._rows_for(users_G).astype(np.int64)
+    def advance(self, users_G: list[str], timelines: Timelines, generation_V: Int32s) -> Int32s:
+        """Take over merged timelines: the last H live entries of the users in the first groups.
+
+        Returns the rows that were taken from other users for them.
+        """
+        rows_G, recycled_R = self.admit(users_G)
+        row_G = rows_G.astype(np.int64)
         index_E, length_G = timelines.last_entries(len(users_G), self._entries, generation_V)
         has_row_G = row_G >= 0
         source = index_E[np.repeat(has_row_G, length_G)]
@@ -99,6 +104,31 @@ class Histories:
         self._session_UH.reshape(-1)[flat] = timelines.session_E[source]
         self._length_U[row_G] = length_G
         self._next_session = timelines.next_session
+        return recycled_R
+
+    def rows(self, users: Sequence[str]) -> Int32s:
+        """The row of each user, -1 where there is none."""
+        return self._table.rows(users)
+
+    def admit(self, users_G: list[str]) -> tuple[Int32s, Int32s]:
+        """The rows of distinct users, who were seen just now, and rows taken from others for it.
+
+        Of more newcomers than there are rows only the last get one, the others -1.
+        """
+        rows_G = self._table.rows(users_G)
+        self._table.touch(rows_G)
+        newcomers = [user for user, row in zip(users_G, rows_G, strict=True) if row < 0]
+        if not newcomers:
+            return rows_G, np.zeros(0, np.int32)
+        new_rows, recycled_R = self._table.assign(newcomers)
+        self._grow()
+        for array in (self._item_UH, self._ts_UH, self._session_UH):
+            array[recycled_R] = 0  # nothing of an evicted user stays behind a shorter history
+        self._length_U[recycled_R] = 0
+        placed = new_rows >= 0
+        self._key_U[new_rows[placed]] = np.array([hash64(u) for u in newcomers], np.int64)[placed]
+        # A newcomer may have taken the row of a user of this very batch.
+        return self._table.rows(users_G), recycled_R
 
     def user_hashes(self, users: Sequence[str]) -> Int64s:
         """The fixed 64-bit hash of each user's id."""
@@ -110,13 +140,14 @@ class Histories:
             hashes[i] = hash64(users[i])
         return hashes
 
-    def forget(self, user: str) -> None:
-        """Erase a user: no entry of theirs stays."""
+    def forget(self, user: str) -> int:
+        """Erase a user: no entry of theirs stays. Returns the row they had, -1 for none."""
         row = self._table.remove(user)
         if row >= 0:
             for array in (self._item_UH, self._ts_UH, self._session_UH):
                 array[row] = 0
             self._length_U[row] = self._key_U[row] = 0
+        return row
 
     def state_dict(self) -> State:
         n = len(self)
@@ -139,21 +170,6 @@ class Histories:
         self._length_U = np.array(state["length"], np.int32)
         self._key_U = np.array(state["key"], np.int64)
         self._next_session = state["next_session"]
-
-    def _rows_for(self, users_G: list[str]) -> Int32s:
-        rows_G = self._table.rows(users_G)
-        self._table.touch(rows_G)
-        newcomers = [user for user, row in zip(users_G, rows_G, strict=True) if row < 0]
-        if not newcomers:
-            return rows_G
-        new_rows, recycled_R = self._table.assign(newcomers)
-        self._grow()
-        for array in (self._item_UH, self._ts_UH, self._session_UH):
-            array[recycled_R] = 0  # nothing of an evicted user stays behind a shorter history
-        placed = new_rows >= 0
-        self._key_U[new_rows[placed]] = np.array([hash64(u) for u in newcomers], np.int64)[placed]
-        # A newcomer may have taken the row of a user of this very batch.
-        return self._table.rows(users_G)
 
     def _grow(self) -> None:
         n = len(self)

@@ -21,6 +21,7 @@ from stream.catalogue import Catalogue
 from stream.durations import DurationMs
 from stream.events import FEEDBACK_KINDS, Conversion, Feedback
 from stream.histories import Histories
+from stream.input_settings import InputsConfig
 from stream.joining.click_matching import VERDICTS, Matches, match
 from stream.joining.closed_requests import ClosedRequests
 from stream.joining.deferral import Deferral
@@ -93,6 +94,7 @@ class JoinerConfig(BaseModel):
 
 
 _DEFAULTS = JoinerConfig()
+_NOTHING = InputsConfig()
 
 
 class Joiner:
@@ -128,6 +130,8 @@ class Joiner:
     config : JoinerConfig, optional
     learners : sequence of str, optional
         Whose click probabilities are kept until lists mature.
+    inputs : InputsConfig, optional
+        What is kept of who asked for a list.
     """
 
     def __init__(
@@ -136,6 +140,7 @@ class Joiner:
         histories: Histories,
         config: JoinerConfig = _DEFAULTS,
         learners: Sequence[str] = (),
+        inputs: InputsConfig = _NOTHING,
     ) -> None:
         self._catalogue = catalogue
         self._histories = histories
@@ -143,7 +148,7 @@ class Joiner:
         self._matching = config.match_without_request
         self._names_requests = False  # whether any click has ever named one
         self._deferral = Deferral()
-        self._lists = PendingLists(config.attribution_window, config.max_pending, learners)
+        self._lists = PendingLists(config.attribution_window, config.max_pending, learners, inputs)
         self._closed = ClosedRequests(config.max_pending)
         self._held = HeldClicks(config.early_wait, config.max_pending)
         self._followups = Followups(config.conversion_window, config.max_pending)

@@ -9,15 +9,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from stream.context_rows import end_to_end, without_gone
 from stream.lessons import compacted, select
-from stream.sequences import without_rows
-from stream.values import Changes, Contexts, Int64s, Lessons, Outcomes
+from stream.values import Changes, Int64s, Lessons, Outcomes
 
 
 class LessonMemory:
     """The newest lessons that were taught, with the contexts as they were scored.
 
-    Memory: at most `4 * (T + 10)` bytes a lesson, twice that while `lessons` puts them together.
+    Memory: at most `4 * (T + 10)` bytes a lesson, and 4 for each declared column, twice that while
+    `lessons` puts them together.
 
     Parameters
     ----------
@@ -75,8 +76,7 @@ class LessonMemory:
         is_gone_V = self._recycled_at_V >= number
         forgotten_F = [user for user, at in self._forgotten_at.items() if at >= number]
         is_kept_M = ~is_gone_V[lessons.target_M] & ~np.isin(lessons.user_M, forgotten_F)
-        contexts = lessons.contexts
-        contexts = Contexts(*without_rows(contexts.history_CT, contexts.length_C, is_gone_V))
+        contexts = without_gone(lessons.contexts, is_gone_V)
         left_M = contexts.length_C[lessons.context_of_M]
         session_length_M = np.minimum(lessons.session_length_M, left_M)
         there = replace(lessons, contexts=contexts, session_length_M=session_length_M)
@@ -85,20 +85,13 @@ class LessonMemory:
 
 def _end_to_end(parts: Sequence[Lessons]) -> Lessons:
     """The lessons of all parts, over the contexts of all parts."""
-    n_steps = max((part.contexts.history_CT.shape[1] for part in parts), default=1)
     n_contexts = [len(part.contexts.length_C) for part in parts]
     starts = np.concatenate([[0], np.cumsum(n_contexts, dtype=np.int64)])
-    history_CT = np.full((starts[-1], n_steps), -1, np.int32)
-    for start, part in zip(starts, parts, strict=False):
-        part_CT = part.contexts.history_CT
-        history_CT[start : start + len(part_CT), : part_CT.shape[1]] = part_CT
     none = np.zeros(0, np.int32)
     long_none = np.zeros(0, np.int64)
     pairs = list(zip(starts.tolist(), parts, strict=False))
     return Lessons(
-        contexts=Contexts(
-            history_CT, np.concatenate([none, *(p.contexts.length_C for p in parts)])
-        ),
+        contexts=end_to_end([part.contexts for part in parts]),
         context_of_M=np.concatenate([none, *(p.context_of_M + np.int32(s) for s, p in pairs)]),
         target_M=np.concatenate([none, *(p.target_M for p in parts)]),
         ts_M=np.concatenate([long_none, *(p.ts_M for p in parts)]),

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from stream.values import Contexts, Int32s, Int64s, Lessons
+from stream.context_rows import chosen, end_to_end
+from stream.values import Int64s, Lessons
 
 
 def select(lessons: Lessons, index_M: Int64s) -> Lessons:
@@ -26,7 +27,7 @@ def select(lessons: Lessons, index_M: Int64s) -> Lessons:
 def compacted(lessons: Lessons) -> Lessons:
     """The same lessons, without the contexts that none of them points into."""
     used_C, context_of_M = np.unique(lessons.context_of_M, return_inverse=True)
-    contexts = Contexts(lessons.contexts.history_CT[used_C], lessons.contexts.length_C[used_C])
+    contexts = chosen(lessons.contexts, used_C)
     return replace(lessons, contexts=contexts, context_of_M=context_of_M.astype(np.int32))
 
 
@@ -34,14 +35,9 @@ def joined(first: Lessons, second: Lessons) -> Lessons:
     """Both, `first` before `second`; its contexts are appended behind the second's."""
     if not len(first):
         return second
-    n_steps = max(first.contexts.history_CT.shape[1], second.contexts.history_CT.shape[1])
-    history_CT = np.concatenate(
-        [_padded(second.contexts.history_CT, n_steps), _padded(first.contexts.history_CT, n_steps)]
-    )
-    length_C = np.concatenate([second.contexts.length_C, first.contexts.length_C])
     offset = np.int32(len(second.contexts.length_C))
     return Lessons(
-        contexts=Contexts(history_CT, length_C),
+        contexts=end_to_end([second.contexts, first.contexts]),
         context_of_M=np.concatenate([first.context_of_M + offset, second.context_of_M]),
         target_M=np.concatenate([first.target_M, second.target_M]),
         ts_M=np.concatenate([first.ts_M, second.ts_M]),
@@ -49,8 +45,3 @@ def joined(first: Lessons, second: Lessons) -> Lessons:
         session_M=np.concatenate([first.session_M, second.session_M]),
         session_length_M=np.concatenate([first.session_length_M, second.session_length_M]),
     )
-
-
-def _padded(history_CT: Int32s, n_steps: int) -> Int32s:
-    missing = n_steps - history_CT.shape[1]
-    return np.pad(history_CT, ((0, 0), (0, missing)), constant_values=-1)

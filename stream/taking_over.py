@@ -29,7 +29,7 @@ _FREE_OF_LEARNER: dict[str, Any] = {
     "tower": {"lora": {"dropout", "learning_rate"}},
     "content": {"lora": {"dropout", "learning_rate"}, "tuned_items": True, "refreshed_items": True},
 }
-_ALWAYS_SHARED = {"champion", "catalogue", "histories", "learner"}
+_ALWAYS_SHARED = {"champion", "catalogue", "histories", "inputs", "learner"}
 # The settings of a learner that has some beside `learner`.
 _SETTINGS_OF = {
     "blend": {"blend", "item_knn", "session_knn"},

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.asker_values import Askers
+
 if TYPE_CHECKING:
     from stream.events import Event
 
@@ -35,7 +37,6 @@ are its source's own, and nobody else reads them."""
 
 Record = dict[str, Any]
 """One JSON object on its way to a sink; `seq` and `name` key it."""
-
 
 Command = Mapping[str, Any]
 """An operator's order as plain JSON: `{"alerts": ...}` puts other alert rules in force."""
@@ -60,7 +61,7 @@ class Clicks:
 
     `session_B` is None where no click of the batch names its session, `request_B` where none
     names the request that showed its item. `origin_B` says where each came from (`file:line`),
-    None where the source cannot tell.
+    None where the source cannot tell. `context_B` is what requests carried, None where none did.
     """
 
     user_B: list[str]
@@ -69,6 +70,7 @@ class Clicks:
     session_B: list[str | None] | None = None
     origin_B: list[str] | None = None
     request_B: list[str | None] | None = None
+    context_B: list[Mapping[str, Any] | None] | None = None
 
     def __len__(self) -> int:
         return len(self.user_B)
@@ -80,7 +82,7 @@ class Impressions:
 
     List n holds the items `starts[n]` up to `starts[n + 1]`, the best place first.
     `propensity_S` is how likely the policy was to show each item there, nan where it was not
-    logged. `policy_N` is None for a list whose policy is not named.
+    logged. `policy_N` is None for a list whose policy is not named, `context_N` as with clicks.
     """
 
     request_N: list[str]
@@ -91,6 +93,7 @@ class Impressions:
     propensity_S: Float64s
     policy_N: list[str | None]
     origin_N: list[str] | None = None
+    context_N: list[Mapping[str, Any] | None] | None = None
 
     def __len__(self) -> int:
         return len(self.request_N)
@@ -142,12 +145,13 @@ class Contexts:
 
     `history_CT` holds the catalogue rows clicked strictly before the instant, oldest first,
     left-aligned; entries past `length_C` are -1. `seen` (only when seen items are excluded)
-    holds every row that must not be ranked for the context; rows may repeat.
+    holds every row that must not be ranked; rows may repeat. `askers` says who asks, if declared.
     """
 
     history_CT: Int32s
     length_C: Int32s
     seen: Ragged | None = None
+    askers: Askers | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from stream.asker_values import Askers
 from stream.catalogue import Catalogue
+from stream.context_rows import without_gone
 from stream.lessons import compacted, select
-from stream.sequences import without_rows
 from stream.values import Changes, Contexts, Lessons, State
 
 
@@ -41,9 +42,7 @@ class Deferral:
         lessons = compacted(select(self._lessons, kept))
         is_gone_V = np.zeros(changes.n_items, np.bool_)
         is_gone_V[changes.recycled_R] = True
-        contexts = Contexts(
-            *without_rows(lessons.contexts.history_CT, lessons.contexts.length_C, is_gone_V)
-        )
+        contexts = without_gone(lessons.contexts, is_gone_V)
         left_M = contexts.length_C[lessons.context_of_M]
         self._lessons = replace(
             lessons,
@@ -53,9 +52,9 @@ class Deferral:
         self._item_D = [self._item_D[i] for i in kept.tolist()]
 
     def state_dict(self) -> State:
-        lessons = self._lessons
+        lessons, askers = self._lessons, self._lessons.contexts.askers
         return {
-            "schema_version": 1,
+            "schema_version": 2,
             "item": list(self._item_D),
             "history": lessons.contexts.history_CT,
             "length": lessons.contexts.length_C,
@@ -64,12 +63,15 @@ class Deferral:
             "user": lessons.user_M,
             "session": lessons.session_M,
             "session_length": lessons.session_length_M,
+            "token": None if askers is None else askers.token_CX,
+            "number": None if askers is None else askers.number_CF,
         }
 
     def load_state_dict(self, state: State) -> None:
         self._item_D = list(state["item"])
+        askers = None if state["token"] is None else Askers(state["token"], state["number"])
         self._lessons = Lessons(
-            contexts=Contexts(state["history"], state["length"]),
+            contexts=Contexts(state["history"], state["length"], askers=askers),
             context_of_M=state["context_of"],
             target_M=np.full(len(self._item_D), -1, np.int32),
             ts_M=state["ts"],

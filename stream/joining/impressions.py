@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stream.asker_values import Askers
 from stream.growth import grown
+from stream.input_settings import InputsConfig
 from stream.joining.growing_columns import GrowingColumns
 from stream.joining.pair_chains import PairChains, pair_keys
 from stream.joining.waiting import Waiting
@@ -33,6 +35,8 @@ _ITEMS_PER_LIST = 32
 # Fewer shown items than these that are gone are not worth clearing away.
 _MIN_GONE_ITEMS = 16_384
 
+_NOTHING = InputsConfig()
+
 
 class PendingLists:
     """Lists as they were scored, until it is known what was clicked.
@@ -40,9 +44,10 @@ class PendingLists:
     A list is known by its place and a shown item by its index; both hold until `clear_away`.
     Users and items are compared by their 64-bit hashes, requests as they are.
 
-    Memory: about 250 bytes a list with its request, 4 bytes an entry of its context, 17 bytes a
-    shown item and 8 more for each learner; 28 more where clicks do not name their request. Up to
-    four times that: as much again may be gone and not cleared away yet, and columns double.
+    Memory: about 250 bytes a list with its request, 4 bytes an entry of its context and for each
+    column that says who asked, 17 bytes a shown item and 8 more for each learner; 28 more where
+    clicks do not name their request. Up to four times that: as much again may be gone and not
+    cleared away yet, and columns double.
 
     Parameters
     ----------
@@ -52,9 +57,18 @@ class PendingLists:
         Lists that wait at the most, and 32 times as many shown items.
     learners : sequence of str
         Whose click probabilities are kept.
+    inputs : InputsConfig, optional
+        What is kept of who asked.
     """
 
-    def __init__(self, window_ms: int, max_pending: int, learners: Sequence[str]) -> None:
+    def __init__(
+        self,
+        window_ms: int,
+        max_pending: int,
+        learners: Sequence[str],
+        inputs: InputsConfig = _NOTHING,
+    ) -> None:
+        self._says_who_asked = inputs.is_on
         self._window_ms = window_ms
         self._max_pending = max_pending
         self._learners = list(learners)
@@ -66,6 +80,8 @@ class PendingLists:
                 "n_items": np.int64,
                 "entry_start": np.int64,
                 "n_entries": np.int64,
+                "token": (np.int32, inputs.n_tokens),
+                "number": (np.float32, inputs.n_numbers),
             },
             texts=["request", "policy"],
         )
@@ -110,6 +126,7 @@ class PendingLists:
         history_NT = contexts.history_CT[shown.context_of_N]
         n_entries_N = contexts.length_C[shown.context_of_N].astype(np.int64)
         is_filled_NT = np.arange(history_NT.shape[1]) < n_entries_N[:, None]
+        askers = contexts.askers if self._says_who_asked else None
         places = self._lists.add(
             lists.ts_N,
             {
@@ -119,6 +136,8 @@ class PendingLists:
                 "n_items": length_N,
                 "entry_start": len(self._entries) + np.cumsum(n_entries_N) - n_entries_N,
                 "n_entries": n_entries_N,
+                "token": -1 if askers is None else askers.token_CX[shown.context_of_N],
+                "number": 0 if askers is None else askers.number_CF[shown.context_of_N],
             },
             {"request": lists.request_N, "policy": lists.policy_N},
         )
@@ -270,7 +289,7 @@ class PendingLists:
     def state_dict(self) -> State:
         self._clear_away()
         return {
-            "schema_version": 1,
+            "schema_version": 2,
             "lists": self._lists.state_dict(),
             "items": self._items.state_dict(),
             "entries": self._entries.state_dict(),
@@ -320,8 +339,12 @@ class PendingLists:
         row_S = self._items["row"][index]
         is_gone_S = self._live_from_V[row_S] > np.repeat(seq_M, np.diff(starts))
         row_S[is_gone_S] = -1  # those that were not admitted read the last row: -1 either way
+        askers = None
+        if self._says_who_asked:
+            token_EX, number_EF = self._lists.array("token"), self._lists.array("number")
+            askers = Askers(token_EX[place_M], number_EF[place_M])
         return Shown(
-            contexts=Contexts(history_MT, length_M.astype(np.int32)),
+            contexts=Contexts(history_MT, length_M.astype(np.int32), askers=askers),
             context_of_N=np.arange(len(place_M), dtype=np.int32),
             starts=starts,
             item_S=row_S,

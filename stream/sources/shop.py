@@ -21,6 +21,7 @@ from stream.sources.shop_config import (
     SimulatorConfig,
     generator,
 )
+from stream.sources.shop_situations import Situations
 from stream.sources.shop_words import CATEGORY_WORDS
 from stream.values import Bools, Float64s, Int64s
 
@@ -92,6 +93,7 @@ class Shop:
             elif event.kind == "taste_shift":
                 rng = generator(config, Draws.TASTE_SHIFT, number)
                 self.users = _with_new_favourites(self.users, event, rng)
+        self._situations = Situations(config)
         self._shelf = Shelf(self.items.category_V, self.items.popularity_V)
 
     def taste(self, user_N: Int64s, ts_N: Int64s) -> Float64s:
@@ -105,6 +107,10 @@ class Shop:
         taste_NC: Float64s = (1 - moved_N1) * settled_NC + moved_N1 * users.distant_UC[user_N]
         return taste_NC
 
+    def wanted(self, user_N: Int64s, ts_N: Int64s, device_N: Int64s | None = None) -> Float64s:
+        """What users want in their situation, shape (N, C): on any device unless it is named."""
+        return self._situations.wanted(self.taste(user_N, ts_N), ts_N, device_N)
+
     def is_on_sale(self, item_N: Int64s, ts_N: Int64s) -> Bools:
         """Whether items can be clicked at a time."""
         on_sale_N: Bools = (self.items.launch_ms_V[item_N] <= ts_N) & (
@@ -112,9 +118,12 @@ class Shop:
         )
         return on_sale_N
 
-    def click_probability(self, user_N: Int64s, item_N: Int64s, ts_N: Int64s) -> Float64s:
+    def click_probability(
+        self, user_N: Int64s, item_N: Int64s, ts_N: Int64s, device_N: Int64s | None = None
+    ) -> Float64s:
         """The true probability that a user who is shown an item clicks it, wherever it stands."""
-        wanted_N = self.taste(user_N, ts_N)[np.arange(len(user_N)), self.items.category_V[item_N]]
+        wanted_NC = self.wanted(user_N, ts_N, device_N)
+        wanted_N = wanted_NC[np.arange(len(user_N)), self.items.category_V[item_N]]
         probability_N: Float64s = (
             _MAX_CLICK_RATIO
             * wanted_N
@@ -126,13 +135,15 @@ class Shop:
     def demand(self, ts_ms: int) -> Float64s:
         """The expected share of each category in the clicks made at a time, shape (C,)."""
         everybody_U = np.arange(self.config.users)
-        taste_UC = self.taste(everybody_U, np.full(self.config.users, ts_ms))
+        taste_UC = self.wanted(everybody_U, np.full(self.config.users, ts_ms))
         demand_C: Float64s = self.users.activity_U @ taste_UC
         return demand_C
 
-    def draw_categories(self, user_N: Int64s, ts_N: Int64s, rng: Generator) -> Int64s:
-        """Categories by taste."""
-        ends_NC = np.cumsum(self.taste(user_N, ts_N), axis=1)
+    def draw_categories(
+        self, user_N: Int64s, ts_N: Int64s, rng: Generator, device_N: Int64s | None = None
+    ) -> Int64s:
+        """Categories by taste and situation."""
+        ends_NC = np.cumsum(self.wanted(user_N, ts_N, device_N), axis=1)
         chance_N1 = rng.random((len(user_N), 1))
         # The last end may fall short of 1 by a rounding error.
         category_N: Int64s = (ends_NC[:, :-1] <= chance_N1).sum(axis=1)

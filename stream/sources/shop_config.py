@@ -80,6 +80,11 @@ class SimulatorConfig(BaseModel):
     `switch_day` days after the start; the taste of everybody moves by `drift_ratio` from the
     first to the last day. `launched_ratio` of the items appear after the start,
     `retired_ratio` leave before the end. `events` happen beside all that.
+
+    `profile_ratio` of the users say what they like as they sign up. What they want gives way by
+    `device_shift` to what is wanted on their device, which clicks then name as lists do, and by
+    `hour_shift` to what is wanted at that time of the day. With `attributes` items have brand and
+    price, profiles segment and age; with `vectors` items have an image of that length.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -100,6 +105,11 @@ class SimulatorConfig(BaseModel):
     launched_ratio: float = Field(default=0.3, ge=0, le=1)
     retired_ratio: float = Field(default=0.2, ge=0, le=1)
     events: tuple[ScheduledEvent, ...] = ()
+    profile_ratio: float = Field(default=0.5, ge=0, le=1)
+    device_shift: float = Field(default=0.0, ge=0, le=1)
+    hour_shift: float = Field(default=0.0, ge=0, le=1)
+    attributes: bool = False
+    vectors: int = Field(default=0, ge=0, le=4_096)
 
     @field_validator("events")
     @classmethod
@@ -158,6 +168,8 @@ class Draws(IntEnum):
     DELAYS = 9
     TASTE_SHIFT = 10
     CATALOGUE_SWITCH = 11
+    SITUATIONS = 12
+    ATTRIBUTES = 13
 
 
 def generator(config: SimulatorConfig, draws: Draws, number: int = 0) -> Generator:

@@ -14,15 +14,14 @@ from numpy.random import Generator
 from stream.sources.logging_policy import LoggingPolicy, Ranking
 from stream.sources.shop import Shop
 from stream.sources.shop_config import Draws, generator, scheduled_share
+from stream.sources.shop_situations import DEVICE_SHARES, DEVICES, session_devices
 from stream.sources.shop_walks import Sessions
 from stream.values import Bools, Float64s, Int64s
 
 POLICIES = ("popular_taste", "random")
-DEVICES = ("phone", "desktop", "tablet")
 
 # Of the first place; the k-th is looked at with k to the power of -0.6.
 _EXAMINATION_POWER = 0.6
-_DEVICE_SHARES = (0.6, 0.3, 0.1)
 _MEAN_DELAY_MS = 20_000
 _MIN_DELAY_MS = 1_000
 # Well within the half hour in which a click counts for its list.
@@ -80,7 +79,9 @@ def shown_lists(shop: Shop, sessions: Sessions) -> Lists:
     rng = generator(config, Draws.LISTS)
     session_N, ts_N = _requests(shop, sessions, rng)
     user_N = sessions.user_S[session_N]
-    device_S = rng.choice(len(DEVICES), len(sessions.user_S), p=_DEVICE_SHARES)
+    device_S = rng.choice(len(DEVICES), len(sessions.user_S), p=DEVICE_SHARES)
+    if config.device_shift:  # those of the clicks, who have to do with what is wanted
+        device_S = session_devices(config, len(device_S))
     is_random_N = rng.random(len(ts_N)) < config.exploration_ratio
     broken_share_N = scheduled_share(config.schedule, "broken_policy", ts_N)
     is_broken_N = ~is_random_N & (rng.random(len(ts_N)) < broken_share_N)
@@ -100,14 +101,15 @@ def shown_lists(shop: Shop, sessions: Sessions) -> Lists:
         item_NK[rows], propensity_NK[rows] = ranked.item_NK, ranked.propensity_NK
 
     rng = generator(config, Draws.LIST_CLICKS)
-    probability_NK = _click_probability(shop, user_N, item_NK, ts_N)
+    device_N = device_S[session_N]
+    probability_NK = _click_probability(shop, item_NK, (user_N, ts_N, device_N))
     delay_NK = _MIN_DELAY_MS + rng.exponential(_MEAN_DELAY_MS, item_NK.shape).astype(np.int64)
     return Lists(
         user_N=user_N,
         ts_N=ts_N,
         session_N=session_N,
         policy_N=is_random_N.astype(np.int64),
-        device_N=device_S[session_N],
+        device_N=device_N,
         item_NK=item_NK,
         propensity_NK=propensity_NK,
         probability_NK=probability_NK,
@@ -132,9 +134,10 @@ def _requests(shop: Shop, sessions: Sessions, rng: Generator) -> tuple[Int64s, I
     return session_N[order_N], ts_N[order_N]
 
 
-def _click_probability(shop: Shop, user_N: Int64s, item_NK: Int64s, ts_N: Int64s) -> Float64s:
+def _click_probability(shop: Shop, item_NK: Int64s, by: tuple[Int64s, Int64s, Int64s]) -> Float64s:
     list_S, place_S = np.nonzero(item_NK >= 0)
-    relevance_S = shop.click_probability(user_N[list_S], item_NK[list_S, place_S], ts_N[list_S])
+    user_S, ts_S, device_S = (column_N[list_S] for column_N in by)
+    relevance_S = shop.click_probability(user_S, item_NK[list_S, place_S], ts_S, device_S)
     probability_NK = np.zeros(item_NK.shape)
     probability_NK[list_S, place_S] = examination(item_NK.shape[1])[place_S] * relevance_S
     return probability_NK

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.sources.shop import Shop
-from stream.sources.shop_lists import DEVICES, POLICIES, Lists
+from stream.sources.shop_attributes import ItemAttributes, UserAttributes
+from stream.sources.shop_lists import POLICIES, Lists
 from stream.sources.shop_sequels import CURRENCY, Clicks, Opinions, Purchases
+from stream.sources.shop_situations import DEVICES
 from stream.values import Int64s, Record
 
 
@@ -57,6 +59,7 @@ def request_id(request: int) -> str:
 
 def item_records(shop: Shop) -> Arrivals:
     """Items as they are launched."""
+    attributes = ItemAttributes(shop)
     order_V = np.argsort(shop.items.launch_ms_V, kind="stable")
     ts_V = shop.items.launch_ms_V[order_V]
 
@@ -68,6 +71,7 @@ def item_records(shop: Shop) -> Arrivals:
                 "ts": ts_ms,
                 "title": shop.items.title_V[item],
                 "category": shop.category_names[shop.items.category_V[item]],
+                **attributes.of(item),
             }
 
     return Arrivals(ts_V, records())
@@ -75,6 +79,7 @@ def item_records(shop: Shop) -> Arrivals:
 
 def profile_records(shop: Shop, user_N: Int64s, ts_N: Int64s) -> Arrivals:
     """What users who sign up say of their taste at that time; by time."""
+    attributes = UserAttributes(shop)
 
     def records() -> Iterator[Record]:
         taste_NC = shop.taste(user_N, ts_N)
@@ -86,6 +91,7 @@ def profile_records(shop: Shop, user_N: Int64s, ts_N: Int64s) -> Arrivals:
                 "user": user_id(user),
                 "ts": ts_ms,
                 "text": f"interested in {first} and {second}",
+                **attributes.of(user),
             }
 
     return Arrivals(ts_N, records())
@@ -119,8 +125,10 @@ def list_records(lists: Lists, item_ids: Sequence[str], arrival_N: Int64s) -> Ar
     return Arrivals(arrival_N[order_N], records())
 
 
-def click_records(clicks: Clicks, item_ids: Sequence[str], arrival_N: Int64s) -> Arrivals:
-    """Clicks; those on a list name its request."""
+def click_records(
+    clicks: Clicks, item_ids: Sequence[str], arrival_N: Int64s, device_S: Int64s | None = None
+) -> Arrivals:
+    """Clicks; those on a list name its request. The devices of sessions are named if given."""
     order_N = np.argsort(arrival_N, kind="stable")
 
     def records() -> Iterator[Record]:
@@ -128,7 +136,7 @@ def click_records(clicks: Clicks, item_ids: Sequence[str], arrival_N: Int64s) ->
         for user, item, ts_ms, session, request in zip(
             *(column[order_N].tolist() for column in columns), strict=True
         ):
-            click = {
+            click: Record = {
                 "type": "click",
                 "user": user_id(user),
                 "item": item_ids[item],
@@ -137,6 +145,8 @@ def click_records(clicks: Clicks, item_ids: Sequence[str], arrival_N: Int64s) ->
             }
             if request >= 0:
                 click["request_id"] = request_id(request)
+            if device_S is not None:
+                click["context"] = {"device": DEVICES[device_S[session]]}
             yield click
 
     return Arrivals(arrival_N[order_N], records())

@@ -14,6 +14,7 @@ from numpy.random import Generator
 
 from stream.sources.shop import Shop
 from stream.sources.shop_config import DAY_MS, START_MS, Draws, SimulatorConfig, generator
+from stream.sources.shop_situations import session_devices
 from stream.values import Int64s
 
 # What the next click of a session is; the rest follows the user's taste afresh.
@@ -66,14 +67,17 @@ def walked(shop: Shop) -> Walks:
     # A whole millisecond at least, so that a session's own clicks never share a time.
     ts_SL = start_ms_S[:, None] + np.cumsum(1 + gap_SL.astype(np.int64), axis=1)
     item_SL = np.full(ts_SL.shape, -1)
+    device_S = session_devices(shop.config, n_sessions)
     for step in range(ts_SL.shape[1]):
         active = np.flatnonzero(length_S > step)
         user, ts = user_S[active], ts_SL[active, step]
+        device = device_S[active]
         if step == 0:
-            category = shop.draw_categories(user, ts, rng)
+            category = shop.draw_categories(user, ts, rng, device)
             item_SL[active, step] = shop.draw_items(category, ts, rng)
         else:
-            item_SL[active, step] = _next_items(shop, item_SL[active, step - 1], user, ts, rng)
+            previous, by = item_SL[active, step - 1], (user, ts, device)
+            item_SL[active, step] = _next_items(shop, previous, by, rng)
     session_N, step_N = np.nonzero(item_SL >= 0)
     ts_N = ts_SL[session_N, step_N]
     order_N = np.argsort(ts_N, kind="stable")
@@ -111,13 +115,14 @@ def _session_starts(config: SimulatorConfig, n_sessions: int, rng: Generator) ->
 
 
 def _next_items(
-    shop: Shop, previous_N: Int64s, user_N: Int64s, ts_N: Int64s, rng: Generator
+    shop: Shop, previous_N: Int64s, by: tuple[Int64s, Int64s, Int64s], rng: Generator
 ) -> Int64s:
+    user_N, ts_N, device_N = by
     chance_N = rng.random(len(previous_N))
     is_afresh_N = chance_N >= _SUCCESSOR_SHARE + _SAME_CATEGORY_SHARE
     category_N = np.where(
         is_afresh_N,
-        shop.draw_categories(user_N, ts_N, rng),
+        shop.draw_categories(user_N, ts_N, rng, device_N),
         shop.items.category_V[previous_N],
     )
     item_N = shop.draw_items(category_N, ts_N, rng)

@@ -39,6 +39,7 @@ from stream.sources.shop_records import (
     purchase_records,
 )
 from stream.sources.shop_sequels import Clicks, opinions, purchases
+from stream.sources.shop_situations import session_devices
 from stream.sources.shop_truth import truth_records
 from stream.sources.shop_walks import Walks, walked
 from stream.values import Int64s, Record
@@ -52,7 +53,6 @@ __all__ = [
     "write_simulation",
 ]
 
-_PROFILE_SHARE = 0.5
 _SIGN_UP_MS = 60_000
 _MAX_LATE_MS = 300_000
 
@@ -113,6 +113,7 @@ class Simulation:
         has_lists = config.requests_per_session > 0
         self._lists = shown_lists(self.shop, walks.sessions) if has_lists else None
         self._clicks = _clicks_of(walks, self._lists)
+        self._devices = session_devices(config, len(walks.sessions.user_S))
 
     def events(self) -> Iterator[Record]:
         """All that is recorded, in the order in which it arrives.
@@ -127,7 +128,9 @@ class Simulation:
         if self._lists is not None:
             arrival_N = self._arrivals(self._lists.ts_N, rng)
             kinds.append(list_records(self._lists, item_ids, arrival_N))
-        kinds.append(click_records(recorded, item_ids, self._arrivals(recorded.ts_N, rng)))
+        device_S = self._devices if self.shop.config.device_shift else None
+        arrival_N = self._arrivals(recorded.ts_N, rng)
+        kinds.append(click_records(recorded, item_ids, arrival_N, device_S))
         if self._lists is not None:
             bought = purchases(self.shop, self._clicks)
             kinds.append(purchase_records(bought, self._clicks, item_ids))
@@ -156,7 +159,9 @@ class Simulation:
         first_ms_U = np.full(self.shop.config.users, NEVER_MS)
         np.minimum.at(first_ms_U, user_N, ts_N)
         chance_U = generator(self.shop.config, Draws.PROFILES).random(len(first_ms_U))
-        user_P = np.flatnonzero((chance_U < _PROFILE_SHARE) & (first_ms_U < NEVER_MS))
+        user_P = np.flatnonzero(
+            (chance_U < self.shop.config.profile_ratio) & (first_ms_U < NEVER_MS)
+        )
         sign_up_P = np.maximum(first_ms_U[user_P] - _SIGN_UP_MS, START_MS)
         order_P = np.argsort(sign_up_P, kind="stable")
         return user_P[order_P], sign_up_P[order_P]

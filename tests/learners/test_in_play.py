@@ -1,6 +1,7 @@
 import numpy as np
 
 from learners.in_play import InPlay, rows_of_lists, rows_read
+from stream.values import Contexts
 from tests.learners.shown_lists import make_shown
 from tests.stream_values import make_lessons
 
@@ -14,7 +15,8 @@ def test_lessons_and_sequences_name_the_same_items_by_their_places():
     assert row_P.tolist() == [5, 9, 70]
     assert placed.contexts.history_CT.tolist() == [[2, 0], [-1, -1], [1, -1]]
     assert placed.target_M.tolist() == [1, 2, 0]
-    assert in_play.sequences(sequence_QW).tolist() == [[0, 1, -1]]
+    sequences = Contexts(sequence_QW, np.array([2], np.int32))
+    assert in_play.sequences(sequences).history_CT.tolist() == [[0, 1, -1]]
 
 
 def test_lists_name_their_items_and_contexts_by_their_places():

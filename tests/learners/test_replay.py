@@ -27,8 +27,9 @@ def changes_of(n_items: int, recycled: list[int], forgotten: list[int]) -> Chang
 
 
 def drawn(buffer: ReplayBuffer, n: int = 400) -> list[tuple[int, ...]]:
-    sequence_QW, length_Q = buffer.sample(n, np.random.default_rng(1))
-    return [tuple(s[:n].tolist()) for s, n in zip(sequence_QW, length_Q.tolist(), strict=True)]
+    found = buffer.sample(n, np.random.default_rng(1))
+    pairs = zip(found.history_CT, found.length_C.tolist(), strict=True)
+    return [tuple(sequence[:length].tolist()) for sequence, length in pairs]
 
 
 def test_a_sequence_is_the_context_and_its_target():
@@ -38,16 +39,14 @@ def test_a_sequence_is_the_context_and_its_target():
 
 
 def test_an_empty_buffer_gives_nothing():
-    sequence_QW, length_Q = ReplayBuffer(8, 4, recent_share=0.5).sample(
-        10, np.random.default_rng(0)
-    )
-    assert (sequence_QW.shape, length_Q.shape) == ((0, 0), (0,))
+    found = ReplayBuffer(8, 4, recent_share=0.5).sample(10, np.random.default_rng(0))
+    assert (found.history_CT.shape, found.length_C.shape) == ((0, 0), (0,))
 
 
 def test_no_positions_asked_draws_nothing():
     buffer = ReplayBuffer(8, 2, recent_share=0.5)
     buffer.add(lessons_of([[]], [1]), np.random.default_rng(0))
-    assert len(buffer.sample(0, np.random.default_rng(0))[1]) == 0
+    assert len(buffer.sample(0, np.random.default_rng(0)).length_C) == 0
 
 
 def test_about_as_many_positions_are_drawn_as_asked_for():
@@ -60,12 +59,13 @@ def test_the_newest_are_drawn_beside_the_others_and_change_none_of_them(monkeypa
     monkeypatch.setattr("learners.replay.NEWEST_SEQUENCES", 3)
     buffer = ReplayBuffer(20, 1, recent_share=0.5)
     buffer.add(lessons_of([[]] * 95, list(range(95))), np.random.default_rng(0))
-    alone = buffer.sample(40, np.random.default_rng(1))[0]
-    beside = buffer.sample(40, np.random.default_rng(1), 60)[0]
+    alone = buffer.sample(40, np.random.default_rng(1)).history_CT
+    beside = buffer.sample(40, np.random.default_rng(1), 60).history_CT
     np.testing.assert_array_equal(beside[:40], alone)
     assert len(beside) == 100
     assert set(beside[40:, 0].tolist()) == {92, 93, 94}
-    assert set(buffer.sample(0, np.random.default_rng(1), 60)[0][:, 0].tolist()) == {92, 93, 94}
+    newest = buffer.sample(0, np.random.default_rng(1), 60).history_CT
+    assert set(newest[:, 0].tolist()) == {92, 93, 94}
 
 
 def test_half_is_the_latest_and_half_a_uniform_sample_of_everything():
@@ -106,4 +106,5 @@ class TestReplayState(StatefulContract):
         rng = np.random.default_rng(step)
         stateful.add(lessons_of([[step, 1]] * 5, [step] * 5, user=step), rng)
         stateful.follow(changes_of(10, [step] if step % 2 else [], []))
-        return [array.copy() for array in stateful.sample(20, rng)]
+        found = stateful.sample(20, rng)
+        return [found.history_CT.copy(), found.length_C.copy()]

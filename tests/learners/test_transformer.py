@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 
 from learners.in_play import InPlay
+from learners.replay import no_sequences
 from learners.transformer import TransformerConfig, TransformerLearner
 from stream.values import Contexts, Lessons, Queries, Shown, State
 from tests.conformance.learner_contract import LearnerContract
@@ -502,7 +503,7 @@ def test_on_a_large_catalogue_the_ranking_is_that_of_all_scores_at_once(monkeypa
 def test_each_item_in_play_weighs_in_the_loss_as_much_as_it_stands_for():
     learner = learner_of(replay_ratio=0)
     learner.follow(make_changes(6))
-    nothing = np.zeros((0, 0), np.int32), np.zeros(0, np.int32)
+    nothing = no_sequences()
 
     def loss(*log_weights: float) -> float:
         in_play = InPlay(np.arange(6), np.array(log_weights, np.float32)) if log_weights else None

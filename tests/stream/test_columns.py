@@ -52,6 +52,20 @@ def test_a_column_of_names_is_there_only_where_one_is_named():
     assert named.request_B == ["r", None]
 
 
+def test_what_requests_carried_is_there_only_where_one_carried_something():
+    bare = to_columns([Click("u", "a", 1), Impression("r", "u", ["a"], 1)])
+    assert (bare[0].context_B, bare[1].context_N) == (None, None)
+    told = to_columns(
+        [
+            Click("u", "a", 2, context={"n": 2}),
+            Click("u", "a", 1),
+            Impression("r", "u", ["a"], 2, context={"n": 3}),
+            Impression("q", "u", ["a"], 1),
+        ]
+    )
+    assert (told[0].context_B, told[1].context_N) == ([None, {"n": 2}], [None, {"n": 3}])
+
+
 def test_propensities_stand_beside_their_items_and_are_missing_where_none_were_logged():
     events = [
         Impression("r1", "u", ["a", "b"], 1),

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 
+from stream.asker_values import Askers
 from stream.lesson_memory import LessonMemory
 from stream.values import Lessons
 from tests.stream_values import make_changes, make_lessons, make_outcomes
@@ -77,3 +80,14 @@ def test_what_is_kept_shares_no_context_that_no_lesson_points_into():
     taught(memory, only_last)
     assert memory.lessons().contexts.history_CT.tolist() == [[3]]
     assert memory.lessons().context_of_M.dtype == np.int32
+
+
+def test_who_asked_is_kept_with_the_lessons():
+    memory = LessonMemory(100)
+    for token in (4, 5):
+        lessons = make_lessons([[1], [2]], [3, 4])
+        who = Askers(np.array([[token], [9]], np.int32), np.zeros((2, 0), np.float32))
+        taught(memory, replace(lessons, contexts=replace(lessons.contexts, askers=who)))
+    lessons = memory.lessons()
+    assert lessons.contexts.askers is not None
+    assert lessons.contexts.askers.token_CX[lessons.context_of_M].tolist() == [[4], [9], [5], [9]]

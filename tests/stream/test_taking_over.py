@@ -108,6 +108,7 @@ def test_how_it_learns_from_now_on_may_change(log, tmp_path):
         ),
         ({"champion": "popularity", "shadows": []}, "champion was transformer, is popularity"),
         ({"ranking": {"exclude_seen": True}}, r"ranking\.exclude_seen was False, is True"),
+        ({"inputs": {"clock": ["day"]}}, r"inputs\.clock was \[\], is \['day'\]"),
         ({"catalogue": {"max_items": 70}}, r"catalogue\.max_items was 200000, is 70"),
         ({"shadows": ["item_knn"]}, "holds the learners popularity, transformer but not item_knn"),
     ],

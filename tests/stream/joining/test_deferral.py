@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 
+from stream.asker_values import Askers
 from stream.catalogue import Catalogue, CatalogueConfig
 from stream.id_hash import hash64
 from stream.joining.deferral import Deferral
@@ -28,6 +31,19 @@ def test_rows_that_were_recycled_leave_the_contexts_and_sessions():
     lessons = deferral.take(catalogue_of("new"))
     assert lessons.contexts.history_CT.tolist() == [[0, 2, -1]]
     assert lessons.session_length_M.tolist() == [2]
+
+
+def test_who_asked_is_deferred_and_survives():
+    lessons = make_lessons([[0], [1]], [-1, -1])
+    who = Askers(np.array([[4], [5]], np.int32), np.array([[0.5], [0.25]], np.float32))
+    deferral, restored = Deferral(), Deferral()
+    deferral.put(replace(lessons, contexts=replace(lessons.contexts, askers=who)), ["a", "b"])
+    deferral.follow(make_changes(2))
+    restored.load_state_dict(deferral.state_dict())
+    for one in (deferral, restored):
+        taken = one.take(catalogue_of("b")).contexts
+        assert taken.askers is not None
+        assert taken.askers.token_CX.tolist() == [[4], [5]]
 
 
 def test_forgotten_users_are_dropped():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from stream.id_hash import hash64
@@ -39,6 +41,16 @@ def test_a_click_keeps_all_its_columns_while_it_is_held():
     assert released == Clicks(["bob"], ["bob's"], released.ts_B, ["s6"], ["f:6"], ["r2"])
     assert released.ts_B.tolist() == [6]
     assert len(held) == 1
+
+
+def test_what_a_request_carried_is_held_with_its_click():
+    held = HeldClicks(10, 100)
+    clicks = replace(clicks_of(("ann", 5, "r1"), ("bob", 6, "r2")), context_B=[{"a": 1.0}, None])
+    held.hold(clicks, np.arange(2))
+    held.merged([], clicks, none_of(clicks))
+    now = clicks_of(("eve", 7, None))
+    released = held.merged(held.release(["r1", "r2"]), now, np.array([True]))
+    assert released.context_B == [{"a": 1.0}, None, None]
 
 
 def test_released_clicks_are_merged_by_time_and_those_of_equal_time_by_arrival():

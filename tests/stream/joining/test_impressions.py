@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 
+from stream.asker_values import Askers
+from stream.input_settings import InputsConfig
 from stream.joining.impressions import PendingLists
-from stream.values import Impressions, Predictions, Shown
+from stream.values import Contexts, Impressions, Predictions, Shown
 from tests.conformance.stateful_contract import StatefulContract
 from tests.stream.joining.desk import histories_of
 from tests.stream_values import make_contexts
@@ -13,7 +17,7 @@ def add(
     lists: PendingLists,
     *rows: tuple[str, int, int, list[int]],
     seq: int = 0,
-    contexts: list[list[int]] | None = None,
+    contexts: list[list[int]] | Contexts | None = None,
 ) -> None:
     """Add lists of (request, user, ts, items); users and items are hashes and items rows too."""
     items = [item for *_, shown in rows for item in shown]
@@ -28,7 +32,9 @@ def add(
         policy_N=[f"policy of {request}" for request, *_ in rows],
     )
     shown = Shown(
-        contexts=make_contexts([[]] * len(rows) if contexts is None else contexts),
+        contexts=contexts
+        if isinstance(contexts, Contexts)
+        else make_contexts([[]] * len(rows) if contexts is None else contexts),
         context_of_N=np.arange(len(rows), dtype=np.int32),
         starts=starts,
         item_S=np.array(items, np.int32),
@@ -72,6 +78,25 @@ def test_a_list_that_was_taken_is_found_no_more():
     assert latest(lists, ANN, 11, 9) == 1
     assert "r1" not in lists
     assert "r2" in lists
+
+
+def test_a_list_keeps_who_asked_for_it():
+    inputs = InputsConfig.model_validate({"context": {"device": "category", "load": "number"}})
+    lists = PendingLists(10, 100, ["model"], inputs)
+    who = Askers(np.array([[4], [5]], np.int32), np.array([[0.5], [0.25]], np.float32))
+    told = replace(make_contexts([[1, 2], [3]]), askers=who)
+    add(lists, ("r1", ANN, 5, [11]), ("r2", BOB, 6, [12, 13]), contexts=told)
+    add(lists, ("r3", ANN, 7, [11]))
+    restored = PendingLists(10, 100, ["model"], inputs)
+    restored.load_state_dict(lists.state_dict())
+    for found in (lists, restored):
+        shown, _ = found.as_scored(np.array([1, 0, 2]))
+        assert shown.contexts.askers is not None
+        assert shown.contexts.askers.token_CX.tolist() == [[5], [4], [-1]]
+        assert shown.contexts.askers.number_CF.tolist() == [[0.25], [0.5], [0.0]]
+        one = found.items_as_scored(np.array([2]))
+        assert one.contexts.askers is not None
+        assert one.contexts.askers.token_CX.tolist() == [[5]]
 
 
 def test_a_shown_item_is_clicked_for_the_first_time_once():

@@ -35,6 +35,16 @@ def test_of_two_lists_of_a_request_in_one_batch_the_first_is_taken():
     assert reasons(desk.batch) == ["repeated"]
 
 
+def test_a_list_that_is_taken_keeps_what_its_request_carried():
+    desk = Desk()
+    lists = [shown("r", 5), shown("r", 6), shown("q", 7)]
+    for n, one in enumerate(lists):
+        one.context = {"n": n}
+    desk.step(*lists)
+    assert desk.batch.impressions.request_N == ["r", "q"]
+    assert desk.batch.impressions.context_N == [{"n": 0}, {"n": 2}]
+
+
 def test_a_list_whose_window_had_passed_before_the_batch_is_refused():
     desk = Desk()
     desk.step(tick(20))
