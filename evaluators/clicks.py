@@ -15,7 +15,8 @@ from evaluators.click_windows import ProbabilityWindows, ShareWindows
 from evaluators.confidence import share_interval
 from evaluators.row_windows import RowSamples, row_samples
 from evaluators.windows import WINDOWS, TimeBuckets, WindowSizes
-from stream.values import Conversions, Int64s, Matured, Reading, Record, State
+from stream.conversions import Conversions
+from stream.values import Int64s, Matured, Reading, Record, State
 
 MAX_POLICIES = 8
 OTHER_POLICIES = "other"

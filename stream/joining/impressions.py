@@ -6,8 +6,10 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.growth import grown
 from stream.joining.growing_columns import GrowingColumns
@@ -40,8 +42,8 @@ class PendingLists:
     A list is known by its place and a shown item by its index; both hold until `clear_away`.
     Users and items are compared by their 64-bit hashes, requests as they are.
 
-    Memory: about 250 bytes a list with its request, 4 bytes an entry of its context, 17 bytes a
-    shown item and 8 more for each learner; 28 more where clicks do not name their request. Up to
+    Memory: about 250 bytes a list with its request, 4 bytes an entry of its context, 25 bytes a
+    shown item and 16 more for each learner; 28 more where clicks do not name their request. Up to
     four times that: as much again may be gone and not cleared away yet, and columns double.
 
     Parameters
@@ -51,7 +53,7 @@ class PendingLists:
     max_pending : int
         Lists that wait at the most, and 32 times as many shown items.
     learners : sequence of str
-        Whose click probabilities are kept.
+        Whose probabilities are kept.
     """
 
     def __init__(self, window_ms: int, max_pending: int, learners: Sequence[str]) -> None:
@@ -75,7 +77,9 @@ class PendingLists:
                 "row": np.int32,
                 "position": np.int32,
                 "is_clicked": np.bool_,
+                "click_number": np.int64,
                 "probability": (np.float64, len(self._learners)),
+                "conversion": (np.float64, len(self._learners)),
             }
         )
         self._entries = GrowingColumns({"row": np.int32})
@@ -129,7 +133,9 @@ class PendingLists:
             row=shown.item_S,
             position=shown.position_S,
             is_clicked=False,
+            click_number=-1,
             probability=np.nan,
+            conversion=np.nan,
         )
         self._entries.extend(int(n_entries_N.sum()), row=history_NT[is_filled_NT])
         self._n_shown += len(item_S)
@@ -138,9 +144,16 @@ class PendingLists:
     def keep_probabilities(self, first: int, predictions: Mapping[str, Predictions]) -> None:
         """Remember what each learner answered for the shown items from `first` on."""
         for column, name in enumerate(self._learners):
-            told = predictions[name].click_probability_S if name in predictions else None
-            if told is not None:
+            if name not in predictions:
+                continue
+            if (told := predictions[name].click_probability_S) is not None:
                 self._items["probability"][first:, column] = told
+            if (told := predictions[name].conversion_probability_S) is not None:
+                self._items["conversion"][first:, column] = told
+
+    def of_items(self, name: str) -> NDArray[Any]:
+        """A column of the shown items, by index; it may be written to."""
+        return self._items[name]
 
     def places(self, requests: Sequence[str | None]) -> Int64s:
         """The place of each request's list, -1 where none waits."""
@@ -181,6 +194,11 @@ class PendingLists:
         ]
         return np.array(found, np.int64)
 
+    def first_items(self, place_K: Int64s) -> Int64s:
+        """The index of the first item of each list."""
+        index_K: Int64s = self._lists.array("item_start")[place_K]
+        return index_K
+
     def click(self, index_K: Int64s) -> Bools:
         """Mark shown items as clicked; whether each was not clicked before."""
         is_clicked_S = self._items["is_clicked"]
@@ -218,6 +236,11 @@ class PendingLists:
         ts_M = np.minimum(self._lists.ts_E[place_M] + self._window_ms, watermark_ms)
         order = np.lexsort((place_M, ts_M))
         return place_M[order], ts_M[order], len(place_M) - len(due)
+
+    def take(self, place_M: Int64s) -> None:
+        """Take lists, whether their window has passed or not."""
+        self._lists.drop(place_M)
+        self._take(place_M)
 
     def requests(self, place_M: Int64s) -> list[str]:
         """The request of each list."""
@@ -257,8 +280,7 @@ class PendingLists:
         if len(forgotten_F) and len(self):
             is_gone_E = np.isin(self._lists.array("user"), forgotten_F)
             gone = np.flatnonzero(is_gone_E & self._lists.is_waiting_E)
-            self._lists.drop(gone)
-            self._take(gone)
+            self.take(gone)
 
     def tidy(self) -> None:
         """Clear away what is gone, if that is more than what waits."""
@@ -270,7 +292,7 @@ class PendingLists:
     def state_dict(self) -> State:
         self._clear_away()
         return {
-            "schema_version": 1,
+            "schema_version": 2,
             "lists": self._lists.state_dict(),
             "items": self._items.state_dict(),
             "entries": self._entries.state_dict(),
@@ -280,12 +302,8 @@ class PendingLists:
 
     def load_state_dict(self, state: State) -> None:
         self._lists.load_state_dict(state["lists"])
-        told = state["items"]["probability"]
-        kept = np.full((len(told), len(self._learners)), np.nan)
-        for column, name in enumerate(self._learners):
-            if name in state["learners"]:
-                kept[:, column] = told[:, state["learners"].index(name)]
-        self._items.load_state_dict(state["items"] | {"probability": kept})
+        known = {name: self._known_of(state, name) for name in ("probability", "conversion")}
+        self._items.load_state_dict(state["items"] | known)
         self._entries.load_state_dict(state["entries"])
         self._n_rows = 0
         self._live_from_V = np.zeros(1, np.int64)
@@ -293,6 +311,15 @@ class PendingLists:
         self._live_from_V[: self._n_rows] = state["live_from"]
         self._n_shown = len(self._items)
         self._index_again()
+
+    def _known_of(self, state: State, name: str) -> Float64s:
+        """What these learners had told, as a state holds it; it may be of others."""
+        told_SL = state["items"][name]
+        known_SL = np.full((len(told_SL), len(self._learners)), np.nan)
+        for column, learner in enumerate(self._learners):
+            if learner in state["learners"]:
+                known_SL[:, column] = told_SL[:, state["learners"].index(learner)]
+        return known_SL
 
     def _take(self, place_M: Int64s) -> Int64s:
         """Let go of lists that have been taken."""

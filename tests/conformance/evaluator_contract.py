@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stream.conversions import Conversions
 from stream.protocols import Evaluator
 from stream.values import (
     Bools,
     Contexts,
-    Conversions,
     Int32s,
     Int64s,
     Lessons,

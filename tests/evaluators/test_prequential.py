@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from evaluators.prequential import EvaluatorConfig, PrequentialEvaluator
 from evaluators.ranking import RankingConfig
+from stream.conversions import Conversions
 from stream.errors import CheckpointError
-from stream.values import Conversions, Matured, Outcomes, Reading, Record
+from stream.values import Matured, Outcomes, Reading, Record
 from tests.conformance.evaluator_contract import (
     LEARNERS,
     EvaluatorContract,
