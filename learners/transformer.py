@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -25,22 +25,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from learners.averaging import AveragedScorer
-from learners.click_features import N_FEATURES, click_features, steps
-from learners.click_head import ClickHead
+from learners.click_features import click_features
 from learners.finetuner import FineTuner, FineTunerConfig
 from learners.in_play import InPlay, rows_of_lists, rows_read
 from learners.item_content import ItemContent, ItemContentConfig
 from learners.item_vectors import ItemVectors
+from learners.length_buckets import length_buckets
 from learners.replay import ReplayBuffer, minibatches
 from learners.sampling import NegativeSampler, SamplingConfig
 from learners.scored import Scored, exclude
 from learners.scorer import Scorer
+from learners.shown_tasks import ShownTasks, TasksConfig, Taught, placed, rows_named
 from stream.lessons import compacted, select
 from stream.values import (
     Bools,
     Changes,
     Contexts,
-    Float64s,
     Int32s,
     Lessons,
     Outcomes,
@@ -50,9 +50,6 @@ from stream.values import (
     State,
     Steps,
 )
-
-# Histories are padded to one of these lengths: short sessions do not pay for long ones.
-_BUCKET_ENDS = (4, 8, 16, 32)
 
 # What the draws of a step are for: the negatives of step n share no bit with its other draws.
 _OF_NEGATIVES = 1
@@ -83,6 +80,7 @@ class TransformerConfig(BaseModel):
     """How slowly the served weights follow the trained ones; 0 serves the last step's."""
     click_memory: PositiveFloat = 300.0
     """Clicks after which the answer to a shown item is all but forgotten by the click head."""
+    tasks: TasksConfig = TasksConfig()
     content: ItemContentConfig = ItemContentConfig()
     optimizer: FineTunerConfig = FineTunerConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -103,9 +101,9 @@ class TransformerConfig(BaseModel):
 class TransformerLearner:
     """Predicts each next click over the full catalogue, and learns it by one pass plus replay.
 
-    Of lists that were shown it says how likely a click on each item is. The click head reads the
-    states of the weights that are served and teaches them nothing: lists leave the ranking as it
-    is.
+    Of lists that were shown it says how likely a click on each item is, and how likely the click
+    converts. The heads read the states of the weights that are served and teach them nothing,
+    unless their losses are given a weight: lists leave the ranking as it is.
 
     Every random draw of step n comes from a generator seeded by (seed, n): what a resumed run
     draws does not depend on what ran before it.
@@ -132,17 +130,17 @@ class TransformerLearner:
             config.replay_sequences, config.history_items + 1, config.replay_recent
         )
         self._sampler = NegativeSampler(config.sampling)
-        self._clicks = ClickHead(N_FEATURES, config.click_memory)
+        self._tasks = ShownTasks(config.tasks, config.click_memory)
         self._n_learned = 0  # calls of learn that had lessons: numbers the draws of the replay
         self.adjust(1.0, 1.0)
 
     def predict(self, queries: Queries) -> Predictions:
         scored = self.score(queries)
         top_items_BK = scored.top_items(queries.k)[queries.context_of_B]
-        return Predictions(top_items_BK, scored.click_probability_S)
+        return Predictions(top_items_BK, *scored.told)
 
     def score(self, queries: Queries) -> Scored:
-        """What every item gets for each context, and how likely the lists shown are clicked."""
+        """What every item gets for each context, and what is likely to become of lists shown."""
         shown, n_ranked = queries.shown, len(queries.contexts.length_C)
         contexts = queries.contexts if shown is None else _both(queries.contexts, shown.contexts)
         scorer = self._served.scorer
@@ -150,9 +148,10 @@ class TransformerLearner:
             item_VD = self._served.vectors()
             state_CD = self._last_states(scorer, contexts, item_VD)
             unit_VD = functional.normalize(item_VD[: queries.n_items], dim=-1)
-            probability_S = None
+            clicks_S = conversions_S = None
             if shown is not None:
-                probability_S = self._click_probability(state_CD[n_ranked:], shown, item_VD)
+                features_SF = click_features(item_VD, state_CD[n_ranked:], shown)
+                clicks_S, conversions_S = self._tasks.probabilities(features_SF, shown)
 
         def scores_of(part: slice) -> Tensor:
             with torch.inference_mode(), self._autocast():
@@ -161,17 +160,15 @@ class TransformerLearner:
             return score_CV
 
         tie_hash_V = self._tensor(queries.tie_hash_V[: queries.n_items])
-        return Scored(scores_of, n_ranked, tie_hash_V, probability_S, self._is_sampled)
+        return Scored(scores_of, n_ranked, tie_hash_V, clicks_S, self._is_sampled, conversions_S)
 
     def learn(self, outcomes: Outcomes) -> None:
         if len(outcomes.lessons):
-            self._finetune(outcomes.lessons)
-        for taught in steps(outcomes.shown_lessons):
-            features_SF = torch.cat([self._features(lessons.shown) for lessons in taught])
-            self._clicks.learn(features_SF, taught, self._learning_rate_factor)
+            self._finetune(outcomes)
+        self._tasks.learn(outcomes, self._features, self._learning_rate_factor)
 
     def rehearse(self, lessons: Lessons) -> None:
-        """Take steps on lessons that were learned before; replay and click head stay as they are.
+        """Take steps on lessons that were learned before; replay and heads stay as they are.
 
         A step takes as many of them as `learn` has positions in one, replayed ones included.
         """
@@ -186,14 +183,14 @@ class TransformerLearner:
         self._served.start_fresh(self._finetuner.follow(changes))
         self._replay.follow(changes)
         self._sampler.follow(changes)
-        self._clicks.follow(changes)
+        self._tasks.follow(changes)
 
     def adjust(self, replay_factor: float, learning_rate_factor: float) -> None:
         """Multiply the replay and the learning rates as configured; 1 and 1 undo it.
 
         What is replayed beyond the configured ratio is drawn from the newest clicks alone.
 
-        The click head has no learning rate: its memory is divided instead.
+        The heads of lists have no learning rate: their memory is divided instead.
 
         Raises
         ------
@@ -236,7 +233,7 @@ class TransformerLearner:
         rows_R = np.flatnonzero(is_same_V[:n_then])
         self._finetuner.restore(state["finetuner"], rows_R)
         self._served.restore(state["served"], rows_R)
-        self._clicks.restore(state["clicks"], rows_R)
+        self._tasks.restore(state["tasks"], rows_R)
 
     @property
     def steps(self) -> Steps:
@@ -251,7 +248,7 @@ class TransformerLearner:
             "served": self._served.state_dict(),
             "replay": self._replay.state_dict(),
             "sampler": self._sampler.state_dict(),
-            "clicks": self._clicks.state_dict(),
+            "tasks": self._tasks.state_dict(),
             "n_learned": self._n_learned,
             "replay_factor": self._replay_factor,
             "learning_rate_factor": self._learning_rate_factor,
@@ -263,50 +260,51 @@ class TransformerLearner:
         self._served.load_state_dict(state["served"])
         self._replay.load_state_dict(state["replay"])
         self._sampler.load_state_dict(state["sampler"])
-        self._clicks.load_state_dict(state["clicks"])
+        self._tasks.load_state_dict(state["tasks"])
         self._n_learned = state["n_learned"]
         self.adjust(state["replay_factor"], state["learning_rate_factor"])
 
     @property
     def _is_sampled(self) -> bool:
         """Whether the catalogue is too large for each step to score all of it."""
-        n_items = self._scorer.items.n_rows["vector_VD"]
-        return n_items > self._config.sampling.exact_items
+        return self._scorer.items.n_rows["vector_VD"] > self._config.sampling.exact_items
 
-    def _click_probability(self, state_CD: Tensor, shown: Shown, item_VD: Tensor) -> Float64s:
-        features_SF = click_features(item_VD, state_CD, shown)
-        return self._clicks.probabilities(features_SF, shown.item_S, shown.position_S)
-
-    def _finetune(self, lessons: Lessons) -> None:
-        config = self._config
+    def _finetune(self, outcomes: Outcomes) -> None:
+        config, lessons = self._config, outcomes.lessons
         rng = np.random.default_rng((config.seed, self._n_learned))
         # More of everything would hold on to what a drift has made untrue: more means the newest.
         ratio = config.replay_ratio * min(self._replay_factor, 1.0)
         newest_ratio = config.replay_ratio * max(self._replay_factor - 1.0, 0.0)
         self._sampler.add(lessons.target_M)
-        for part, replayed in minibatches(
-            lessons, self._replay, config.minibatch, ratio, rng, newest_ratio
-        ):
-            self._step(part, replayed)
+        beside = self._tasks.for_encoder(outcomes, math.ceil(len(lessons) / config.minibatch))
+        batches = minibatches(lessons, self._replay, config.minibatch, ratio, rng, newest_ratio)
+        for (part, replayed), taught in zip(batches, beside, strict=True):
+            self._step(part, replayed, taught)
         self._n_learned += 1
 
-    def _step(self, lessons: Lessons, replayed: tuple[Int32s, Int32s]) -> None:
+    def _step(
+        self, lessons: Lessons, replayed: tuple[Int32s, Int32s], beside: Sequence[Taught] = ()
+    ) -> None:
         if self._is_sampled:
-            self._sampled_step(lessons, replayed)
+            self._sampled_step(lessons, replayed, beside)
         else:
-            self._finetuner.step(partial(self._loss, lessons, replayed))
+            self._finetuner.step(partial(self._loss, lessons, replayed, beside))
             self._served.update()
 
-    def _sampled_step(self, lessons: Lessons, replayed: tuple[Int32s, Int32s]) -> None:
+    def _sampled_step(
+        self, lessons: Lessons, replayed: tuple[Int32s, Int32s], beside: Sequence[Taught]
+    ) -> None:
         """A step that neither scores nor moves an item which is not in play."""
         lessons, (sequence_QW, length_Q) = compacted(lessons), replayed
-        read_R = rows_read(lessons.contexts.history_CT, lessons.target_M, sequence_QW)
+        history_CT, named = lessons.contexts.history_CT, rows_named(beside)
+        read_R = rows_read(history_CT, lessons.target_M, sequence_QW, *named)
         rng = np.random.default_rng((self._config.seed, self._finetuner.steps.n, _OF_NEGATIVES))
         n_items = self._scorer.items.n_rows["vector_VD"]
         in_play = self._sampler.draw(read_R, n_items, rng)
         replayed = in_play.sequences(sequence_QW), length_Q
+        lessons, beside = in_play.lessons(lessons), placed(beside, in_play)
         self._served.settle(in_play.row_P)
-        self._finetuner.step(partial(self._loss, in_play.lessons(lessons), replayed, in_play))
+        self._finetuner.step(partial(self._loss, lessons, replayed, beside, in_play))
         self._served.update_rows(in_play.row_P)
 
     def _features(self, shown: Shown) -> Tensor:
@@ -315,16 +313,24 @@ class TransformerLearner:
             row_R = None
             if self._is_sampled:
                 row_R, shown = rows_of_lists(shown)
-            item_VD = self._served.vectors(row_R)
-            state_CD = self._last_states(self._served.scorer, shown.contexts, item_VD)
+            return self._features_by(self._served.scorer, self._served.vectors(row_R), shown)
+
+    def _features_by(self, scorer: Scorer, item_VD: Tensor, shown: Shown) -> Tensor:
+        with self._autocast():
+            state_CD = self._last_states(scorer, shown.contexts, item_VD)
             return click_features(item_VD, state_CD, shown)
 
     def _loss(
-        self, lessons: Lessons, replayed: tuple[Int32s, Int32s], in_play: InPlay | None = None
+        self,
+        lessons: Lessons,
+        replayed: tuple[Int32s, Int32s],
+        beside: Sequence[Taught],
+        in_play: InPlay | None = None,
     ) -> Tensor:
         """Mean cross-entropy of the new targets and of every position of the replayed ones.
 
         Over all items; or over those in play, which lessons and sequences name by their places.
+        The weighted losses of what is taught beside them are added.
         """
         with self._autocast():
             item_VD = self._scorer.items.vectors(in_play.row_P if in_play else None)
@@ -333,7 +339,11 @@ class TransformerLearner:
             score_NV = self._scorer.scores(torch.cat([state_ND, replay_ND]), item_VD).float()
         if in_play:
             score_NV = score_NV + torch.from_numpy(in_play.log_weight_P).to(self._device)
-        return functional.cross_entropy(score_NV, torch.cat([target_N, replay_N]))
+        loss = functional.cross_entropy(score_NV, torch.cat([target_N, replay_N]))
+        if beside:
+            features_of = partial(self._features_by, self._scorer, item_VD)
+            loss = loss + self._tasks.loss(beside, features_of).to(loss)
+        return loss
 
     def _new_states(self, lessons: Lessons, item_VD: Tensor) -> tuple[Tensor, Tensor]:
         """The state that was asked, for each lesson; what was scored is what is learned."""
@@ -378,17 +388,6 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(wanted)
-
-
-def length_buckets(length_C: Int32s) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Sequences of similar length, with the length to pad them to."""
-    longest = int(length_C.max(initial=0))
-    shorter = -1
-    for end in (*(end for end in _BUCKET_ENDS if end < longest), longest):
-        chosen = np.flatnonzero((length_C > shorter) & (length_C <= end))
-        if len(chosen):
-            yield chosen, end
-        shorter = end
 
 
 def _both(first: Contexts, second: Contexts) -> Contexts:
