@@ -288,7 +288,7 @@ class TransformerLearner:
         if self._is_sampled:
             self._sampled_step(lessons, replayed, beside)
         else:
-            self._finetuner.step(partial(self._loss, lessons, replayed, beside))
+            self._finetuner.step(partial(self._loss, lessons, replayed, None, beside))
             self._served.update()
 
     def _sampled_step(
@@ -304,7 +304,7 @@ class TransformerLearner:
         replayed = in_play.sequences(sequence_QW), length_Q
         lessons, beside = in_play.lessons(lessons), placed(beside, in_play)
         self._served.settle(in_play.row_P)
-        self._finetuner.step(partial(self._loss, lessons, replayed, beside, in_play))
+        self._finetuner.step(partial(self._loss, lessons, replayed, in_play, beside))
         self._served.update_rows(in_play.row_P)
 
     def _features(self, shown: Shown) -> Tensor:
@@ -324,8 +324,8 @@ class TransformerLearner:
         self,
         lessons: Lessons,
         replayed: tuple[Int32s, Int32s],
-        beside: Sequence[Taught],
         in_play: InPlay | None = None,
+        beside: Sequence[Taught] = (),
     ) -> Tensor:
         """Mean cross-entropy of the new targets and of every position of the replayed ones.
 
