@@ -306,7 +306,7 @@ def test_a_state_made_under_other_settings_is_refused(config, ranking, learners,
 
 def test_a_state_of_another_version_is_refused():
     state = make_evaluator().state_dict() | {"schema_version": 99}
-    with pytest.raises(CheckpointError, match="version 99, expected 2"):
+    with pytest.raises(CheckpointError, match="version 99, expected 3"):
         make_evaluator().load_state_dict(state)
 
 
