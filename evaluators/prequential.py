@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from evaluators.click_figures import CLICK_METRICS
 from evaluators.clicks import ClickJudge
+from evaluators.conversions import CONVERSION_METRICS, ConversionJudge
 from evaluators.ranking import RankingConfig
 from evaluators.ranking_judge import RankingJudge
 from evaluators.steps import STEP_METRICS, StepJudge
@@ -16,7 +17,7 @@ from stream.durations import DurationMs
 from stream.errors import CheckpointError
 from stream.values import Outcomes, Reading, Record, State
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 
 
 class EvaluatorConfig(BaseModel):
@@ -44,7 +45,7 @@ class EvaluatorConfig(BaseModel):
 
 
 class PrequentialEvaluator:
-    """Ranking and click figures of each learner, over four windows, and how they differ.
+    """Figures of ranking, clicks and conversions of each learner over four windows, compared.
 
     A record holds, under `metrics`, each figure's value over each window and the samples behind
     it; a window without a sample is left out. Shares of what was shown also have an `interval`,
@@ -55,8 +56,8 @@ class PrequentialEvaluator:
     lies with 95 % confidence at all times at once (each interval for itself). A record is written
     by the first batch after which another `emit_events` clicks and shown items were judged.
 
-    Memory is bounded: see `RankingJudge` and `ClickJudge`. With the default settings and without
-    lists it is 20 KiB for the champion and 24 KiB for each shadow.
+    Memory is bounded: see `RankingJudge`, `ClickJudge` and `ConversionJudge`. With the default
+    settings and without lists it is 20 KiB for the champion and 24 KiB for each shadow.
 
     Parameters
     ----------
@@ -81,6 +82,7 @@ class PrequentialEvaluator:
         sizes = WindowSizes(config.window_events, config.window_time, config.fade)
         self._ranking = RankingJudge(ranking, learners, sizes)
         self._clicks = ClickJudge(learners, sizes)
+        self._conversions = ConversionJudge(learners, sizes)
         self._steps = StepJudge(sizes)
         self._shadows = list(learners[1:])
         self._ks = ranking.ks
@@ -102,6 +104,7 @@ class PrequentialEvaluator:
         n_judged_before = self._n_judged()
         self._ranking.update(outcomes)
         self._clicks.update(outcomes.matured, outcomes.conversions, outcomes.watermark_ms)
+        self._conversions.update(outcomes.predicted_conversions, outcomes.watermark_ms)
         self._steps.update(outcomes.steps, outcomes.watermark_ms)
         self._seq = outcomes.seq
         self._watermark_ms = outcomes.watermark_ms
@@ -112,20 +115,23 @@ class PrequentialEvaluator:
     def metrics(self) -> Record:
         ranking, shadows = self._ranking.metrics()
         clicks = self._clicks.metrics()
-        for shadow, click_figures in zip(shadows, self._clicks.shadows(clicks), strict=True):
-            shadow.update(click_figures)
+        conversions = self._conversions.metrics()
+        of_lists = self._clicks.shadows(clicks), self._conversions.shadows(conversions)
+        for shadow, of_clicks, of_conversions in zip(shadows, *of_lists, strict=True):
+            shadow |= {**of_clicks, **of_conversions}
         record = {
             "seq": self._seq,
             "name": "metrics",
             "events": self._ranking.n_clicks,
             "watermark_ms": self._watermark_ms,
-            "metrics": {**ranking, **clicks, **self._steps.metrics()},
+            "metrics": {**ranking, **clicks, **conversions, **self._steps.metrics()},
             "shadows": dict(zip(self._shadows, shadows, strict=True)),
             "policies": self._clicks.policies(),
             "counts": {
                 **self._join_counts,
                 **self._ranking.counts(),
                 **self._clicks.counts(),
+                **self._conversions.counts(),
                 **self._steps.counts(),
             },
         }
@@ -138,12 +144,14 @@ class PrequentialEvaluator:
             raise ValueError(f"expected a window out of {', '.join(WINDOWS)}, got {over}")
         if metric in CLICK_METRICS:
             return self._clicks.reading(metric, over, policy)
-        if metric not in (*self._ranking.figures, *STEP_METRICS):
+        if metric not in (*self._ranking.figures, *CONVERSION_METRICS, *STEP_METRICS):
             raise ValueError(
                 f"no metric is called {metric}; did you mean {nearest_metric(metric, self._ks)}?"
             )
         if policy is not None:
             raise ValueError(f"{metric} is not kept by policy; leave the policy out")
+        if metric in CONVERSION_METRICS:
+            return self._conversions.reading(metric, over)
         if metric in STEP_METRICS:
             return self._steps.reading(over)
         return self._ranking.reading(metric, over)
@@ -154,6 +162,7 @@ class PrequentialEvaluator:
             "settings": self._settings,
             "ranking": self._ranking.state_dict(),
             "clicks": self._clicks.state_dict(),
+            "conversions": self._conversions.state_dict(),
             "steps": self._steps.state_dict(),
             "seq": self._seq,
             "watermark_ms": self._watermark_ms,
@@ -174,6 +183,7 @@ class PrequentialEvaluator:
                 )
         self._ranking.load_state_dict(state["ranking"])
         self._clicks.load_state_dict(state["clicks"])
+        self._conversions.load_state_dict(state["conversions"])
         self._steps.load_state_dict(state["steps"])
         self._seq = state["seq"]
         self._watermark_ms = state["watermark_ms"]

@@ -4,6 +4,7 @@ import difflib
 import math
 
 from evaluators.click_figures import CLICK_METRICS, METRICS_BY_POLICY, SHARE_METRICS
+from evaluators.conversions import CONVERSION_METRICS
 from evaluators.ranking import figure_names
 from evaluators.steps import STEP_METRICS
 from evaluators.windows import WINDOWS
@@ -21,10 +22,11 @@ __all__ = [
 POLICY_METRICS = frozenset(SHARE_METRICS)
 """What was shown earned these: the logging policy's merit or fault, not the champion's."""
 
-MODEL_METRICS = frozenset(CLICK_METRICS) - POLICY_METRICS
-"""These judge the champion's click probabilities: a champion that gives none has none of them."""
+MODEL_METRICS = frozenset((*CLICK_METRICS, *CONVERSION_METRICS)) - POLICY_METRICS
+"""These judge the champion's click and conversion probabilities: a champion that gives none has
+none of them."""
 
-_UNBOUNDED = {"log_loss", "normalized_entropy", "calibration_ratio"}
+_UNBOUNDED = ("log_loss", "normalized_entropy", "calibration_ratio")
 
 
 def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
@@ -41,8 +43,8 @@ def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
     ((0.0, 1.0), (0.0, inf))
     """
     return {
-        name: (0.0, math.inf if name in _UNBOUNDED else 1.0)
-        for name in (*figure_names(ks), *CLICK_METRICS, *STEP_METRICS)
+        name: (0.0, math.inf if name.endswith(_UNBOUNDED) else 1.0)
+        for name in (*figure_names(ks), *CLICK_METRICS, *CONVERSION_METRICS, *STEP_METRICS)
     }
 
 

@@ -14,7 +14,7 @@ References
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -63,7 +63,7 @@ class Neighbours(Learner, Protocol):
 class Blend:
     """A transformer and neighbour methods that answer as one, and each for itself.
 
-    Click probabilities are the transformer's. `adjust` and `restore` concern the transformer.
+    Click and conversion probabilities are the transformer's; `adjust` and `restore` concern it.
 
     Parameters
     ----------
@@ -108,15 +108,14 @@ class Blend:
             queries.tie_hash_V,
             queries.k,
         )
-        probability_S = asked.click_probability_S
         lists = {self._transformer_name: asked.scored, **asked.votes}
         parts = {
             name: Predictions(ranked.row_BN[:, : queries.k][asked.place_of_B])
             for name, ranked in lists.items()
         }
         first = parts[self._transformer_name]
-        parts[self._transformer_name] = replace(first, click_probability_S=probability_S)
-        return Predictions(top_items_PK[asked.place_of_B], probability_S), parts
+        parts[self._transformer_name] = Predictions(first.top_items_BK, *asked.told)
+        return Predictions(top_items_PK[asked.place_of_B], *asked.told), parts
 
     def learn(self, outcomes: Outcomes) -> None:
         """Teach the network what the parts said before they learn the answers themselves."""
@@ -185,7 +184,13 @@ class Blend:
             features(joined, scored_U, scored, list(votes.values()), contexts)
         )
         return _Asked(
-            queries, place_of_B, scored, votes, joined, feature_UF, scores.click_probability_S
+            queries=queries,
+            place_of_B=place_of_B,
+            scored=scored,
+            votes=votes,
+            joined=joined,
+            feature_UF=feature_UF,
+            told=scores.told,
         )
 
     def _learn_order(self, outcomes: Outcomes) -> None:
@@ -220,4 +225,4 @@ class _Asked:
     votes: Mapping[str, Ranked]
     joined: Union
     feature_UF: Tensor
-    click_probability_S: Float64s | None
+    told: tuple[Float64s | None, Float64s | None]

@@ -9,6 +9,7 @@ asks.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -78,7 +79,7 @@ def steps(taught: Sequence[ShownLessons]) -> Iterator[list[ShownLessons]]:
     part are read at once.
     """
     step, n_items = list[ShownLessons](), 0
-    for part in (part for lessons in taught for part in _parts(lessons)):
+    for part in (part for lessons in taught for part in _parts_of_lessons(lessons)):
         step.append(part)
         n_items += len(part.is_clicked_S)
         if n_items >= _ITEMS_A_STEP:
@@ -88,14 +89,15 @@ def steps(taught: Sequence[ShownLessons]) -> Iterator[list[ShownLessons]]:
         yield step
 
 
-def _parts(lessons: ShownLessons) -> Iterator[ShownLessons]:
-    shown, first = lessons.shown, 0
+def parts(shown: Shown) -> Iterator[tuple[Shown, slice]]:
+    """Lists in parts whose contexts are read at once, and which of the items each part holds."""
+    first = 0
     while first < len(shown):
         full = int(np.searchsorted(shown.starts, shown.starts[first] + _ITEMS_A_PART, "right"))
         end = min(max(full - 1, first + 1), first + _LISTS_A_PART, len(shown))
         used_C, context_of_N = np.unique(shown.context_of_N[first:end], return_inverse=True)
         starts = shown.starts[first : end + 1]
-        items = slice(starts[0], starts[-1])
+        items = slice(int(starts[0]), int(starts[-1]))
         part = Shown(
             contexts=chosen(shown.contexts, used_C),
             context_of_N=context_of_N.astype(np.int32),
@@ -103,8 +105,13 @@ def _parts(lessons: ShownLessons) -> Iterator[ShownLessons]:
             item_S=shown.item_S[items],
             position_S=shown.position_S[items],
         )
-        yield ShownLessons(part, lessons.is_clicked_S[items], lessons.is_presumed)
+        yield part, items
         first = end
+
+
+def _parts_of_lessons(lessons: ShownLessons) -> Iterator[ShownLessons]:
+    for shown, items in parts(lessons.shown):
+        yield replace(lessons, shown=shown, is_clicked_S=lessons.is_clicked_S[items])
 
 
 def _unit_vectors(item_VD: Tensor, row: Tensor) -> Tensor:

@@ -33,6 +33,11 @@ class InPlay:
         """Sequences of items, all in play."""
         return _placed(self.row_P, sequences)
 
+    def lists(self, shown: Shown) -> Shown:
+        """Lists whose contexts and items are all in play."""
+        contexts = _placed(self.row_P, shown.contexts)
+        return replace(shown, contexts=contexts, item_S=places(self.row_P, shown.item_S))
+
 
 def rows_read(*rows: Int32s) -> Int64s:
     """The distinct rows of arrays of any shape, ascending, without -1.

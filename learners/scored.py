@@ -34,6 +34,8 @@ class Scored:
         How likely the lists shown are clicked.
     is_bounded : bool
         Whether no more than 256 MiB of scores may be in memory; else they are computed at once.
+    conversion_probability_S : float64 array or None, optional
+        How likely a click on each item of them converts; `told` holds both.
     """
 
     def __init__(
@@ -43,8 +45,9 @@ class Scored:
         tie_hash_V: Tensor,
         click_probability_S: Float64s | None,
         is_bounded: bool,
+        conversion_probability_S: Float64s | None = None,
     ) -> None:
-        self.click_probability_S = click_probability_S
+        self.told = click_probability_S, conversion_probability_S
         self._scores_of = scores_of
         self._n_contexts = n_contexts
         self._tie_hash_V = tie_hash_V

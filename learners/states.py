@@ -21,7 +21,7 @@ _CALL_POSITIONS = {"cpu": 128, "cuda": 16_384}
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class TaughtStates:
     """States, what leans them (None where nothing says who asks), and the rows that were right."""
 
     state_ND: Tensor
@@ -34,7 +34,9 @@ def last_states(scorer: Scorer, contexts: Contexts, item_VD: Tensor) -> Tensor:
     return _states(scorer, reading_of_ends(contexts, item_VD.device), item_VD)
 
 
-def taught_states(scorer: Scorer, lessons: Lessons, replayed: Contexts, item_VD: Tensor) -> Taught:
+def taught_states(
+    scorer: Scorer, lessons: Lessons, replayed: Contexts, item_VD: Tensor
+) -> TaughtStates:
     """The state that was asked, for each lesson, then that before each item of each sequence.
 
     What was scored is what is learned. Who asks is known of a sequence as of its last item.
@@ -44,7 +46,7 @@ def taught_states(scorer: Scorer, lessons: Lessons, replayed: Contexts, item_VD:
     if scorer.askers:
         lean_MD = scorer.askers.leans(lessons.contexts)[_tensor(lessons.context_of_M, item_VD)]
         lean_ND = torch.cat([lean_MD, scorer.askers.leans_before_items(replayed)])
-    return Taught(state_ND, lean_ND, _tensor(targets(lessons, replayed), item_VD))
+    return TaughtStates(state_ND, lean_ND, _tensor(targets(lessons, replayed), item_VD))
 
 
 def targets(lessons: Lessons, replayed: Contexts) -> Int32s:

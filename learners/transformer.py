@@ -5,6 +5,7 @@
 """
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -25,8 +26,7 @@ from torch.nn import functional
 
 from learners.asker_vectors import AskerVectors
 from learners.averaging import AveragedScorer
-from learners.click_features import N_FEATURES, click_features, steps
-from learners.click_head import ClickHead
+from learners.click_features import N_FEATURES, click_features
 from learners.finetuner import FineTuner, FineTunerConfig
 from learners.in_play import InPlay, rows_of_lists, rows_read
 from learners.item_content import ItemContent, ItemContentConfig
@@ -35,6 +35,7 @@ from learners.replay import ReplayBuffer, minibatches, no_sequences
 from learners.sampling import NegativeSampler, SamplingConfig
 from learners.scored import Scored, exclude
 from learners.scorer import Scorer
+from learners.shown_tasks import ShownTasks, TasksConfig, Taught, placed, rows_named
 from learners.states import last_states, taught_states
 from learners.user_tower import TowerConfig, TowerShape
 from stream.context_rows import end_to_end
@@ -85,6 +86,7 @@ class TransformerConfig(BaseModel):
     click_memory: PositiveFloat = 300.0
     """Clicks after which the answer to a shown item is all but forgotten by the click head."""
     tower: TowerConfig = TowerConfig()
+    tasks: TasksConfig = TasksConfig()
     content: ItemContentConfig = ItemContentConfig()
     optimizer: FineTunerConfig = FineTunerConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -111,9 +113,9 @@ class TransformerConfig(BaseModel):
 class TransformerLearner:
     """Predicts each next click over the full catalogue, and learns it by one pass plus replay.
 
-    Of lists that were shown it says how likely a click on each item is. The click head reads the
-    states of the weights that are served and teaches them nothing: lists leave the ranking as it
-    is.
+    Of lists that were shown it says how likely a click on each item is, and how likely the click
+    converts. The heads read the states of the weights that are served and teach them nothing,
+    unless their losses are given a weight: lists leave the ranking as it is.
 
     Every random draw of step n comes from a generator seeded by (seed, n): what a resumed run
     draws does not depend on what ran before it.
@@ -146,17 +148,18 @@ class TransformerLearner:
             config.replay_sequences, config.history_items + 1, config.replay_recent, inputs
         )
         self._sampler = NegativeSampler(config.sampling)
-        self._clicks = ClickHead(N_FEATURES + inputs.is_on, config.click_memory)
+        n_features = N_FEATURES + inputs.is_on
+        self._tasks = ShownTasks(config.tasks, config.click_memory, n_features)
         self._n_learned = 0  # calls of learn that had lessons: numbers the draws of the replay
         self.adjust(1.0, 1.0)
 
     def predict(self, queries: Queries) -> Predictions:
         scored = self.score(queries)
         top_items_BK = scored.top_items(queries.k)[queries.context_of_B]
-        return Predictions(top_items_BK, scored.click_probability_S)
+        return Predictions(top_items_BK, *scored.told)
 
     def score(self, queries: Queries) -> Scored:
-        """What every item gets for each context, and how likely the lists shown are clicked."""
+        """What every item gets for each context, and what is likely to become of lists shown."""
         shown, n_ranked = queries.shown, len(queries.contexts.length_C)
         contexts = queries.contexts
         if shown is not None:
@@ -167,13 +170,11 @@ class TransformerLearner:
             state_CD = last_states(scorer, contexts, item_VD)
             lean_CD = scorer.askers.leans(contexts) if scorer.askers else None
             unit_VD = functional.normalize(item_VD[: queries.n_items], dim=-1)
-            probability_S = None
+            clicks_S = conversions_S = None
             if shown is not None:
                 lean = None if lean_CD is None else lean_CD[n_ranked:]
                 features_SF = click_features(item_VD, state_CD[n_ranked:], shown, lean)
-                probability_S = self._clicks.probabilities(
-                    features_SF, shown.item_S, shown.position_S
-                )
+                clicks_S, conversions_S = self._tasks.probabilities(features_SF, shown)
 
         def scores_of(part: slice) -> Tensor:
             with torch.inference_mode(), self._autocast():
@@ -183,17 +184,15 @@ class TransformerLearner:
             return score_CV
 
         tie_hash_V = self._tensor(queries.tie_hash_V[: queries.n_items])
-        return Scored(scores_of, n_ranked, tie_hash_V, probability_S, self._is_sampled)
+        return Scored(scores_of, n_ranked, tie_hash_V, clicks_S, self._is_sampled, conversions_S)
 
     def learn(self, outcomes: Outcomes) -> None:
         if len(outcomes.lessons):
-            self._finetune(outcomes.lessons)
-        for taught in steps(outcomes.shown_lessons):
-            features_SF = torch.cat([self._features(lessons.shown) for lessons in taught])
-            self._clicks.learn(features_SF, taught, self._learning_rate_factor)
+            self._finetune(outcomes)
+        self._tasks.learn(outcomes, self._features, self._learning_rate_factor)
 
     def rehearse(self, lessons: Lessons) -> None:
-        """Take steps on lessons that were learned before; replay and click head stay as they are.
+        """Take steps on lessons that were learned before; replay and heads stay as they are.
 
         A step takes as many of them as `learn` has positions in one, replayed ones included.
         """
@@ -207,14 +206,14 @@ class TransformerLearner:
         self._served.start_fresh(self._finetuner.follow(changes))
         self._replay.follow(changes)
         self._sampler.follow(changes)
-        self._clicks.follow(changes)
+        self._tasks.follow(changes)
 
     def adjust(self, replay_factor: float, learning_rate_factor: float) -> None:
         """Multiply the replay and the learning rates as configured; 1 and 1 undo it.
 
         What is replayed beyond the configured ratio is drawn from the newest clicks alone.
 
-        The click head has no learning rate: its memory is divided instead.
+        The heads of lists have no learning rate: their memory is divided instead.
 
         Raises
         ------
@@ -258,7 +257,7 @@ class TransformerLearner:
         self._content.restore(state["content"], rows_R)
         self._finetuner.restore(state["finetuner"], rows_R)
         self._served.restore(state["served"], rows_R)
-        self._clicks.restore(state["clicks"], rows_R)
+        self._tasks.restore(state["tasks"], rows_R)
 
     @property
     def steps(self) -> Steps:
@@ -273,7 +272,7 @@ class TransformerLearner:
             "served": self._served.state_dict(),
             "replay": self._replay.state_dict(),
             "sampler": self._sampler.state_dict(),
-            "clicks": self._clicks.state_dict(),
+            "tasks": self._tasks.state_dict(),
             "n_learned": self._n_learned,
             "replay_factor": self._replay_factor,
             "learning_rate_factor": self._learning_rate_factor,
@@ -285,46 +284,47 @@ class TransformerLearner:
         self._served.load_state_dict(state["served"])
         self._replay.load_state_dict(state["replay"])
         self._sampler.load_state_dict(state["sampler"])
-        self._clicks.load_state_dict(state["clicks"])
+        self._tasks.load_state_dict(state["tasks"])
         self._n_learned = state["n_learned"]
         self.adjust(state["replay_factor"], state["learning_rate_factor"])
 
     @property
     def _is_sampled(self) -> bool:
         """Whether the catalogue is too large for each step to score all of it."""
-        n_items = self._scorer.items.n_rows["vector_VD"]
-        return n_items > self._config.sampling.exact_items
+        return self._scorer.items.n_rows["vector_VD"] > self._config.sampling.exact_items
 
-    def _finetune(self, lessons: Lessons) -> None:
-        config = self._config
+    def _finetune(self, outcomes: Outcomes) -> None:
+        config, lessons = self._config, outcomes.lessons
         rng = np.random.default_rng((config.seed, self._n_learned))
         # More of everything would hold on to what a drift has made untrue: more means the newest.
         ratio = config.replay_ratio * min(self._replay_factor, 1.0)
         newest_ratio = config.replay_ratio * max(self._replay_factor - 1.0, 0.0)
         self._sampler.add(lessons.target_M)
-        for part, replayed in minibatches(
-            lessons, self._replay, config.minibatch, ratio, rng, newest_ratio
-        ):
-            self._step(part, replayed)
+        beside = self._tasks.for_encoder(outcomes, math.ceil(len(lessons) / config.minibatch))
+        batches = minibatches(lessons, self._replay, config.minibatch, ratio, rng, newest_ratio)
+        for (part, replayed), taught in zip(batches, beside, strict=True):
+            self._step(part, replayed, taught)
         self._n_learned += 1
 
-    def _step(self, lessons: Lessons, replayed: Contexts) -> None:
+    def _step(self, lessons: Lessons, replayed: Contexts, beside: Sequence[Taught] = ()) -> None:
         if self._is_sampled:
-            self._sampled_step(lessons, replayed)
+            self._sampled_step(lessons, replayed, beside)
         else:
-            self._finetuner.step(partial(self._loss, lessons, replayed))
+            self._finetuner.step(partial(self._loss, lessons, replayed, None, beside))
             self._served.update()
 
-    def _sampled_step(self, lessons: Lessons, replayed: Contexts) -> None:
+    def _sampled_step(self, lessons: Lessons, replayed: Contexts, beside: Sequence[Taught]) -> None:
         """A step that neither scores nor moves an item which is not in play."""
         lessons = compacted(lessons)
-        read_R = rows_read(lessons.contexts.history_CT, lessons.target_M, replayed.history_CT)
+        history_CT, named = lessons.contexts.history_CT, rows_named(beside)
+        read_R = rows_read(history_CT, lessons.target_M, replayed.history_CT, *named)
         rng = np.random.default_rng((self._config.seed, self._finetuner.steps.n, _OF_NEGATIVES))
         n_items = self._scorer.items.n_rows["vector_VD"]
         in_play = self._sampler.draw(read_R, n_items, rng)
         replayed = in_play.sequences(replayed)
+        lessons, beside = in_play.lessons(lessons), placed(beside, in_play)
         self._served.settle(in_play.row_P)
-        self._finetuner.step(partial(self._loss, in_play.lessons(lessons), replayed, in_play))
+        self._finetuner.step(partial(self._loss, lessons, replayed, in_play, beside))
         self._served.update_rows(in_play.row_P)
 
     def _features(self, shown: Shown) -> Tensor:
@@ -333,16 +333,25 @@ class TransformerLearner:
             row_R = None
             if self._is_sampled:
                 row_R, shown = rows_of_lists(shown)
-            item_VD = self._served.vectors(row_R)
-            scorer = self._served.scorer
+            return self._features_by(self._served.scorer, self._served.vectors(row_R), shown)
+
+    def _features_by(self, scorer: Scorer, item_VD: Tensor, shown: Shown) -> Tensor:
+        with self._autocast():
             state_CD = last_states(scorer, shown.contexts, item_VD)
             lean_CD = scorer.askers.leans(shown.contexts) if scorer.askers else None
             return click_features(item_VD, state_CD, shown, lean_CD)
 
-    def _loss(self, lessons: Lessons, replayed: Contexts, in_play: InPlay | None = None) -> Tensor:
+    def _loss(
+        self,
+        lessons: Lessons,
+        replayed: Contexts,
+        in_play: InPlay | None = None,
+        beside: Sequence[Taught] = (),
+    ) -> Tensor:
         """Mean cross-entropy of the new targets and of every position of the replayed ones.
 
         Over all items; or over those in play, which lessons and sequences name by their places.
+        The weighted losses of what is taught beside them are added.
         """
         scorer, used = self._scorer, compacted(lessons)
         with self._autocast():
@@ -351,7 +360,11 @@ class TransformerLearner:
             score_NV = scorer.scores(taught.state_ND, item_VD, taught.lean_ND).float()
         if in_play:
             score_NV = score_NV + torch.from_numpy(in_play.log_weight_P).to(self._device)
-        return functional.cross_entropy(score_NV, taught.target_N)
+        loss = functional.cross_entropy(score_NV, taught.target_N)
+        if beside:
+            features_of = partial(self._features_by, scorer, item_VD)
+            loss = loss + self._tasks.loss(beside, features_of).to(loss)
+        return loss
 
     def _tensor(self, array: NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(array.astype(np.int64)).to(self._device)

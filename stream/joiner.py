@@ -9,6 +9,10 @@ context that was scored.
 A list that was shown is answered by its clicks until its attribution window has passed; then it
 is mature: what was not clicked never will be. A click is followed by its conversions until its
 conversion window has passed. Both windows are event time, and pass when the watermark does.
+
+That a click does not convert is known days after it, that it does within minutes: taught as they
+become known, conversions would be all that is learned for a window's length. So a click is taught
+at once as presumed not to convert, once more if it does, and judged when its window has passed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from stream.catalogue import Catalogue
+from stream.conversions import ConversionLessons, no_conversions
 from stream.durations import DurationMs
 from stream.events import FEEDBACK_KINDS, Conversion, Feedback
 from stream.histories import Histories
@@ -31,13 +36,13 @@ from stream.joining.impressions import PendingLists
 from stream.joining.intake import Intake
 from stream.joining.item_hashes import ItemHashes
 from stream.joining.pair_chains import pair_keys
+from stream.joining.scored_clicks import ScoredClicks
+from stream.joining.seen_answers import is_seen
+from stream.joining.sequels import Answered, join_sequels
 from stream.lessons import joined
-from stream.sequences import ragged_indices
 from stream.values import (
     Batch,
-    Bools,
     Changes,
-    Conversions,
     Int32s,
     Int64s,
     Lessons,
@@ -47,7 +52,6 @@ from stream.values import (
     Queries,
     ShownLessons,
     State,
-    no_conversions,
     none_matured,
 )
 
@@ -115,12 +119,13 @@ class Joiner:
     afterwards. What belongs to forgotten users vanishes from all tables, uncounted. Clicks are
     remembered for conversions and feedback from the first batch that holds a list, a conversion
     or feedback: before that a stream of clicks costs nothing. Whether clicks converted is told
-    from the first conversion on. What still waits when the stream ends is neither judged nor
-    learned; a resumed run goes on with it.
+    from the first conversion on; from the batch after it on, if lists are shown, clicks are kept
+    as they were scored, so that conversions are learned, and judged by what was predicted. What
+    still waits when the stream ends is neither judged nor learned; a resumed run goes on with it.
 
     Everything is bounded by `max_pending` (see `PendingLists`, `Followups`, `HeldClicks` and
     `ClosedRequests` for the bytes): at the default, with lists of 10 items, contexts of 50 and
-    two learners that estimate clicks, about 100 MB, and up to four times that before what is
+    two learners that estimate clicks, about 150 MB, and up to four times that before what is
     gone is cleared away.
 
     Parameters
@@ -129,7 +134,7 @@ class Joiner:
         What items and users are known by.
     config : JoinerConfig, optional
     learners : sequence of str, optional
-        Whose click probabilities are kept until lists mature.
+        Whose probabilities are kept until lists, and clicks on them, mature.
     inputs : InputsConfig, optional
         What is kept of who asked for a list.
     """
@@ -152,6 +157,7 @@ class Joiner:
         self._closed = ClosedRequests(config.max_pending)
         self._held = HeldClicks(config.early_wait, config.max_pending)
         self._followups = Followups(config.conversion_window, config.max_pending)
+        self._scored = ScoredClicks(config.conversion_window, config.max_pending, learners, inputs)
         self._attribution_ms = min(config.attribution_window, config.conversion_window)
         self._intake = Intake(
             self._lists, self._closed, self._held, config.attribution_window, self._was_clicked
@@ -161,6 +167,7 @@ class Joiner:
         # Whether the stream has anything that clicks could answer or be followed by.
         self._remembers_clicks = False
         self._has_conversions = False
+        self._tells_conversions = False  # of each batch anew
         self._item_hashes = ItemHashes()
 
     def gather(self, arrived: Batch) -> Batch:
@@ -178,12 +185,14 @@ class Joiner:
         self._seq = batch.seq
         user_B = self._histories.user_hashes(batch.clicks.user_B)
         answer_B = self._catalogue.rows(batch.clicks.item_B)
-        is_sample_B = ~(_is_seen(queries, answer_B) | _is_seen_newcomer(batch, queries, answer_B))
+        is_sample_B = ~is_seen(batch, queries, answer_B)
         lessons = self._lessons(batch, queries, user_B, answer_B)
+        # Where no list was shown, nobody will ask how likely a conversion is.
+        self._tells_conversions = self._has_conversions and self._counts["impressions"] > 0
         first = self._lists.next_index
         self._take_in(batch, queries, predictions)
-        matches, conversions = self._answer(batch, user_B, answer_B)
-        taught = self._taught_early(queries, first, matches) if self._is_eager else ()
+        answered = self._answer(batch, queries, user_B, answer_B)
+        taught = self._taught_early(queries, first, answered.matches) if self._is_eager else ()
         matured, taught_late = self._mature(batch.watermark_ms)
         return Outcomes(
             seq=batch.seq,
@@ -195,7 +204,9 @@ class Joiner:
             lessons=lessons,
             shown_lessons=taught + taught_late,
             matured=matured,
-            conversions=conversions,
+            conversions=answered.conversions,
+            conversion_lessons=answered.lessons,
+            predicted_conversions=answered.predicted,
             join_counts=self._join_counts(),
         )
 
@@ -207,16 +218,18 @@ class Joiner:
         self._lists.follow(changes.n_items, changes.recycled_R, self._seq, forgotten_F)
         self._held.forget(forgotten_F)
         self._followups.forget(forgotten_F)
+        self._scored.follow(changes, self._seq)
 
     def state_dict(self) -> State:
         return {
-            "schema_version": 2,
+            "schema_version": 3,
             "deferral": self._deferral.state_dict(),
             "lists": self._lists.state_dict(),
             "closed": self._closed.state_dict(),
             "held": self._held.state_dict(),
             "intake": self._intake.state_dict(),
             "followups": self._followups.state_dict(),
+            "scored": self._scored.state_dict(),
             "counts": dict(self._counts),
             "seq": self._seq,
             "remembers_clicks": self._remembers_clicks,
@@ -231,6 +244,7 @@ class Joiner:
         self._held.load_state_dict(state["held"])
         self._intake.load_state_dict(state["intake"])
         self._followups.load_state_dict(state["followups"])
+        self._scored.load_state_dict(state["scored"])
         self._counts = dict.fromkeys(COUNTS, 0) | state["counts"]
         self._seq = state["seq"]
         self._remembers_clicks = state["remembers_clicks"]
@@ -280,9 +294,7 @@ class Joiner:
         self._counts["impressions"] += len(lists)
         self._counts["shown_items"] += len(lists.item_S)
 
-    def _answer(
-        self, batch: Batch, user_B: Int64s, answer_B: Int32s
-    ) -> tuple[Matches | None, Conversions]:
+    def _answer(self, batch: Batch, queries: Queries, user_B: Int64s, answer_B: Int32s) -> Answered:
         """The batch's clicks meet lists, its conversions and feedback meet clicks."""
         clicks = batch.clicks
         sequels = [e for e in batch.others if isinstance(e, Conversion | Feedback)]
@@ -291,7 +303,7 @@ class Joiner:
             n_unnamed = len(clicks) if clicks.request_B is None else clicks.request_B.count(None)
             self._counts["organic_clicks"] += n_unnamed
             self._counts["orphan_clicks"] += len(clicks) - n_unnamed
-            return None, no_conversions()
+            return Answered()
         item_B = self._item_hashes.of(clicks.item_B, answer_B)
         self._names_requests = self._names_requests or clicks.request_B is not None
         matches = match(self._lists, self._closed, clicks, user_B, item_B, self._matches_unnamed)
@@ -299,32 +311,35 @@ class Joiner:
             self._counts[verdict] += count
         is_ahead = clicks.ts_B[matches.is_joined_B] < self._lists.ts_of(matches.joined)
         self._counts["clicks_before_impression"] += int(np.count_nonzero(is_ahead))
-        self._followups.add(user_B, item_B, clicks.ts_B, clicks.request_B)
-        self._join_sequels(sequels)
-        conversions, n_early = self._followups.mature(batch.watermark_ms)
+        number_B, taught = np.full(len(clicks), -1), tuple[ConversionLessons, ...]()
+        if self._tells_conversions:
+            number_B, taught = self._scored.add(
+                queries, answer_B, user_B, matches, self._lists, batch.seq
+            )
+        self._followups.add(user_B, item_B, clicks.ts_B, clicks.request_B, number_B)
+        taught += self._scored.convert(self._join_sequels(sequels))
+        conversions, number_M, n_early = self._followups.mature(batch.watermark_ms)
         self._counts["conversions_matured_early"] += n_early
+        predicted = self._scored.take_mature(number_M, conversions.ts_N)
         # Where conversions are not recorded, nothing is known of those of a click.
-        return matches, conversions if self._has_conversions else no_conversions()
+        told = conversions if self._has_conversions else no_conversions()
+        return Answered(matches, told, taught, predicted)
 
-    def _join_sequels(self, sequels: Sequence[Conversion | Feedback]) -> None:
+    def _join_sequels(self, sequels: Sequence[Conversion | Feedback]) -> list[int]:
+        """Count what follows clicks; the numbers of the clicks that converted."""
         if not sequels:
-            return
+            return []
         user_K = self._histories.user_hashes([str(event.user) for event in sequels])
         items = [str(event.item) for event in sequels]
         item_K = self._item_hashes.of(items, self._catalogue.rows(items))
         ts_K = np.array([event.ts for event in sequels], np.int64)
-        shown_K = self._lists.latest_showing(user_K, item_K, ts_K).tolist()
-        pairs, times = pair_keys(user_K, item_K).tolist(), ts_K.tolist()
-        for event, pair, ts, index in zip(sequels, pairs, times, shown_K, strict=True):
-            if isinstance(event, Conversion):
-                self._has_conversions = True
-                request = None if event.request_id is None else str(event.request_id)
-                verdict = self._followups.convert(pair, ts, request, event.value or 0.0)
-                self._counts[f"{verdict}_conversions"] += 1
-            elif index >= 0 or self._followups.has_click(pair, ts):
-                self._counts[f"feedback_{event.kind}"] += 1
-            else:
-                self._counts["orphan_feedback"] += 1
+        is_shown_K = self._lists.latest_showing(user_K, item_K, ts_K) >= 0
+        pair_K = pair_keys(user_K, item_K)
+        counts, numbers = join_sequels(sequels, pair_K, is_shown_K, self._followups)
+        for name, count in counts.items():
+            self._counts[name] += count
+        self._has_conversions |= bool(numbers)
+        return numbers
 
     def _taught_early(
         self, queries: Queries, first: int, matches: Matches | None
@@ -332,10 +347,14 @@ class Joiner:
         """The batch's lists as clicked so far, and the clicks on lists of batches before."""
         taught = []
         if queries.shown is not None and len(queries.shown):
-            taught.append(ShownLessons(queries.shown, self._lists.clicked_from(first), True))
+            clicked = self._lists.clicked_from(first)
+            taught.append(
+                ShownLessons(queries.shown, clicked, True, False, self._tells_conversions)
+            )
         if matches is not None and len(index_K := matches.joined[matches.joined < first]):
             shown = self._lists.items_as_scored(index_K)
-            taught.append(ShownLessons(shown, np.ones(len(index_K), np.bool_), False))
+            clicked = np.ones(len(index_K), np.bool_)
+            taught.append(ShownLessons(shown, clicked, False, True, self._tells_conversions))
         return tuple(taught)
 
     def _mature(self, watermark_ms: int) -> tuple[Matured, tuple[ShownLessons, ...]]:
@@ -347,7 +366,10 @@ class Joiner:
         if not len(place_M):
             return none_matured(), ()
         matured = self._lists.answers(place_M, ts_M)
-        taught = () if self._is_eager else (ShownLessons(*self._lists.as_scored(place_M), False),)
+        taught = tuple[ShownLessons, ...]()
+        if not self._is_eager:
+            shown, is_clicked_S = self._lists.as_scored(place_M)
+            taught = (ShownLessons(shown, is_clicked_S, False, False, self._tells_conversions),)
         self._lists.tidy()
         return matured, taught
 
@@ -370,33 +392,3 @@ def _lessons_of(queries: Queries, target_B: Int32s, user_B: Int64s, index_M: Int
         session_M=queries.session_B[index_M],
         session_length_M=queries.session_length_B[index_M],
     )
-
-
-def _is_seen(queries: Queries, answer_B: Int32s) -> Bools:
-    """Whether each answer is among the rows that its query excludes."""
-    seen = queries.contexts.seen
-    if seen is None or not len(queries):
-        return np.zeros(len(queries), np.bool_)
-    starts_B = seen.starts[queries.context_of_B]
-    length_B = seen.starts[queries.context_of_B + 1] - starts_B
-    is_hit = seen.values[ragged_indices(starts_B, length_B)] == np.repeat(answer_B, length_B)
-    hits_until = np.concatenate([[0], np.cumsum(is_hit)])
-    ends_B = np.cumsum(length_B)
-    is_seen: Bools = hits_until[ends_B] > hits_until[ends_B - length_B]
-    return is_seen
-
-
-def _is_seen_newcomer(batch: Batch, queries: Queries, answer_B: Int32s) -> Bools:
-    """Whether a click on an item without a row repeats an earlier one of the same user and batch.
-
-    What was clicked in earlier batches and still has no row is not remembered.
-    """
-    is_seen_B = np.zeros(len(queries), np.bool_)
-    if queries.contexts.seen is None:
-        return is_seen_B
-    first_ts: dict[tuple[str, str], int] = {}
-    for b in np.flatnonzero(answer_B < 0).tolist():
-        ts = int(batch.clicks.ts_B[b])
-        pair = (batch.clicks.user_B[b], batch.clicks.item_B[b])
-        is_seen_B[b] = first_ts.setdefault(pair, ts) < ts
-    return is_seen_B

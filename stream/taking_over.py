@@ -23,6 +23,7 @@ _FREE_OF_LEARNER: dict[str, Any] = {
     "dropout": True,
     "average_decay": True,
     "click_memory": True,
+    "tasks": True,
     "optimizer": True,
     "seed": True,
     "device": True,

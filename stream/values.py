@@ -18,6 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.asker_values import Askers
+from stream.conversions import (
+    ConversionLessons,
+    Conversions,
+    PredictedConversions,
+    no_conversions,
+    none_predicted,
+)
 
 if TYPE_CHECKING:
     from stream.events import Event
@@ -204,10 +211,20 @@ class Predictions:
     `top_items_BK` are the best `k` rows for each query, best first; -1 where fewer than k can be
     ranked. `click_probability_S` is the probability of a click on each item of `Queries.shown`
     at the place where it was shown, in (0, 1); None from a learner that does not estimate it.
+    `conversion_probability_S` is the probability that a click on each of them converts, whether it
+    will be clicked or not; None too while no conversion was ever told.
     """
 
     top_items_BK: Int32s
     click_probability_S: Float64s | None = None
+    conversion_probability_S: Float64s | None = None
+
+    @property
+    def click_and_convert_probability_S(self) -> Float64s | None:
+        """The probability that each item is clicked where it was shown, and the click converts."""
+        if self.click_probability_S is None or self.conversion_probability_S is None:
+            return None
+        return self.click_probability_S * self.conversion_probability_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +252,15 @@ class ShownLessons:
     """What learners learn of lists: the contexts as they were scored, and what was clicked.
 
     With `is_presumed` an item that is not clicked may still be: if it is, it comes a second time,
-    in a list of its own, as clicked and no longer presumed.
+    in a list of its own, as clicked and no longer presumed: `is_repeated`. With `tells_conversions`
+    conversions of what is clicked are told too, see `ConversionLessons`.
     """
 
     shown: Shown
     is_clicked_S: Bools
     is_presumed: bool
+    is_repeated: bool = False
+    tells_conversions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,27 +288,6 @@ def none_matured() -> Matured:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversions:
-    """Clicks of which is known whether they converted, by time of maturity.
-
-    `value_N` is the sum of the values of a click's conversions, 0 where none came or none was
-    given.
-    """
-
-    ts_N: Int64s
-    is_converted_N: Bools
-    value_N: Float64s
-
-    def __len__(self) -> int:
-        return len(self.ts_N)
-
-
-def no_conversions() -> Conversions:
-    """No click at all."""
-    return Conversions(np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0))
-
-
-@dataclass(frozen=True, slots=True)
 class Steps:
     """Optimizer steps since the stream began.
 
@@ -306,9 +305,10 @@ class Outcomes:
     `predictions` holds each learner's, by name, the champion's first. `answer_B` is the row
     clicked, -1 if it was not admitted when the batch began (a miss). `is_sample_B` is false for
     a query that is no ranking sample: with seen items excluded, a click on a seen item.
-    `matured` and `conversions` are to be judged, `shown_lessons` to be learned. `join_counts`
-    says, since start, how many events met what they answer, and why the others did not. `steps`
-    are those that the champion took up to its predictions; None if it takes none.
+    `matured`, `conversions` and `predicted_conversions` are to be judged, `shown_lessons` and
+    `conversion_lessons` to be learned. `join_counts` says, since start, how many events met what
+    they answer, and why the others did not. `steps` are those that the champion took up to its
+    predictions; None if it takes none.
     """
 
     seq: int
@@ -321,6 +321,8 @@ class Outcomes:
     shown_lessons: tuple[ShownLessons, ...] = ()
     matured: Matured = field(default_factory=none_matured)
     conversions: Conversions = field(default_factory=no_conversions)
+    conversion_lessons: tuple[ConversionLessons, ...] = ()
+    predicted_conversions: PredictedConversions = field(default_factory=none_predicted)
     join_counts: Mapping[str, int] = field(default_factory=dict)
     steps: Steps | None = None
 

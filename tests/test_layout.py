@@ -15,6 +15,7 @@ MAX_LINES = 400
 
 TESTED_ELSEWHERE = {
     "stream/asker_values.py": "declares a value: by everyone who handles it",
+    "stream/conversions.py": "declares values: by everyone who handles them",
     "stream/build.py": "by every whole run: test_replay.py, test_pipeline.py",
     "stream/errors.py": "declares a tree",
     "stream/protocols.py": "declares contracts: tests/conformance",

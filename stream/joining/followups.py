@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
+from stream.conversions import Conversions
 from stream.joining.pair_chains import PairChains, pair_keys
 from stream.joining.waiting import Waiting
-from stream.values import Conversions, Int64s, State
+from stream.values import Int64s, State
 
 Joined = Literal["joined", "repeated", "late", "orphan"]
 
@@ -37,6 +38,7 @@ class Followups:
             {
                 "user": np.int64,
                 "pair": np.int64,
+                "number": np.int64,
                 "is_converted": np.bool_,
                 "converted_ms": np.int64,
                 "value": np.float64,
@@ -54,13 +56,18 @@ class Followups:
         item_B: Int64s,
         ts_B: Int64s,
         request_B: Sequence[str | None] | None,
+        number_B: Int64s | int = -1,
     ) -> None:
-        """Remember the clicks of a batch; users and items are hashes."""
+        """Remember the clicks of a batch; users and items are hashes.
+
+        `number_B` tells clicks apart that are kept as they were scored, see `ScoredClicks`.
+        """
         self._clicks.add(
             ts_B,
             {
                 "user": user_B,
                 "pair": pair_keys(user_B, item_B),
+                "number": number_B,
                 "is_converted": False,
                 "converted_ms": -1,
                 "value": 0.0,
@@ -68,8 +75,10 @@ class Followups:
             {"request": [None] * len(ts_B) if request_B is None else request_B},
         )
 
-    def convert(self, pair: int, ts_ms: int, request: str | None, value: float) -> Joined:
-        """Join a conversion to the latest click of its user and item before it.
+    def convert(
+        self, pair: int, ts_ms: int, request: str | None, value: float
+    ) -> tuple[Joined, int]:
+        """Join a conversion to the latest click of its user and item before it; its number too.
 
         The conversion and the click must agree on the request where both name one. It is late
         if there are such clicks that still wait, but the window of each had passed before it; and
@@ -80,13 +89,14 @@ class Followups:
         agrees = self._agreeing(request)
         place = self._chains.latest(pair, ts_ms - self._window_ms, ts_ms, agrees)
         if place >= 0 and self._clicks.array("converted_ms")[place] == ts_ms:
-            return "repeated"
+            return "repeated", -1
         if place >= 0:
             self._clicks.array("is_converted")[place] = True
             self._clicks.array("converted_ms")[place] = ts_ms
             self._clicks.array("value")[place] += value
-            return "joined"
-        return "late" if self._chains.latest(pair, 0, ts_ms, agrees) >= 0 else "orphan"
+            return "joined", int(self._clicks.array("number")[place])
+        is_late = self._chains.latest(pair, 0, ts_ms, agrees) >= 0
+        return "late" if is_late else "orphan", -1
 
     def has_unnamed_click(self, pair: int, since_ms: int, until_ms: int) -> bool:
         """Whether this user clicked this item within these times, and named no request."""
@@ -104,13 +114,15 @@ class Followups:
         agrees = self._agreeing(None)
         return self._chains.latest(pair, ts_ms - self._window_ms, ts_ms, agrees) >= 0
 
-    def mature(self, watermark_ms: int) -> tuple[Conversions, int]:
+    def mature(self, watermark_ms: int) -> tuple[Conversions, Int64s, int]:
         """Let go of the clicks whose window has passed, and of the oldest if they are too many.
 
         Returns
         -------
         matured : Conversions
             By (time of maturity, arrival).
+        number_M : int64 array
+            Their numbers.
         n_early : int
             How many were too many.
         """
@@ -125,9 +137,10 @@ class Followups:
             is_converted_N=self._clicks.array("is_converted")[place_M],
             value_N=self._clicks.array("value")[place_M],
         )
+        number_M: Int64s = self._clicks.array("number")[place_M]
         if self._clicks.is_sparse:
             self._clear_away()
-        return matured, len(early)
+        return matured, number_M, len(early)
 
     def forget(self, forgotten_F: Int64s) -> None:
         """Drop the clicks of these users."""
@@ -137,7 +150,7 @@ class Followups:
 
     def state_dict(self) -> State:
         self._clear_away()
-        return {"schema_version": 1, "clicks": self._clicks.state_dict()}
+        return {"schema_version": 2, "clicks": self._clicks.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
         self._clicks.load_state_dict(state["clicks"])

@@ -1,24 +1,25 @@
 """Lists that were shown and wait for their clicks.
 
-# N lists, S shown items of those lists end to end, E history entries of those lists end to end,
-# K clicks, M lists that matured, C contexts, T history length, L learners, V rows
+# N lists, S shown items of those lists end to end, E places of lists, K clicks, M lists that
+# matured, L learners
 """
 
-import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.asker_values import Askers
-from stream.growth import grown
 from stream.input_settings import InputsConfig
 from stream.joining.growing_columns import GrowingColumns
 from stream.joining.pair_chains import PairChains, pair_keys
+from stream.joining.scored_rows import ScoredRows
 from stream.joining.waiting import Waiting
 from stream.sequences import ragged_indices
 from stream.values import (
     Bools,
-    Contexts,
     Float64s,
     Impressions,
     Int32s,
@@ -45,7 +46,7 @@ class PendingLists:
     Users and items are compared by their 64-bit hashes, requests as they are.
 
     Memory: about 250 bytes a list with its request, 4 bytes an entry of its context and for each
-    column that says who asked, 17 bytes a shown item and 8 more for each learner; 28 more where
+    column that says who asked, 25 bytes a shown item and 16 more for each learner; 28 more where
     clicks do not name their request. Up to four times that: as much again may be gone and not
     cleared away yet, and columns double.
 
@@ -56,7 +57,7 @@ class PendingLists:
     max_pending : int
         Lists that wait at the most, and 32 times as many shown items.
     learners : sequence of str
-        Whose click probabilities are kept.
+        Whose probabilities are kept.
     inputs : InputsConfig, optional
         What is kept of who asked.
     """
@@ -91,13 +92,12 @@ class PendingLists:
                 "row": np.int32,
                 "position": np.int32,
                 "is_clicked": np.bool_,
+                "click_number": np.int64,
                 "probability": (np.float64, len(self._learners)),
+                "conversion": (np.float64, len(self._learners)),
             }
         )
-        self._entries = GrowingColumns({"row": np.int32})
-        # The number of the first batch in which a row meant what it means now.
-        self._live_from_V: Int64s = np.zeros(1, np.int64)
-        self._n_rows = 0
+        self._rows = ScoredRows()
         self._n_shown = 0
         self._place_of: dict[str, int] = {}
         self._chains = PairChains()
@@ -122,19 +122,16 @@ class PendingLists:
         seq: int,
     ) -> None:
         """Take in the lists of batch `seq`, users and items as hashes; no request waits yet."""
-        contexts, length_N = shown.contexts, np.diff(shown.starts)
-        history_NT = contexts.history_CT[shown.context_of_N]
-        n_entries_N = contexts.length_C[shown.context_of_N].astype(np.int64)
-        is_filled_NT = np.arange(history_NT.shape[1]) < n_entries_N[:, None]
-        askers = contexts.askers if self._says_who_asked else None
+        askers = shown.contexts.askers if self._says_who_asked else None
+        entry_start_N, n_entries_N = self._rows.add(shown.contexts, shown.context_of_N)
         places = self._lists.add(
             lists.ts_N,
             {
                 "user": user_N,
                 "seq": seq,
                 "item_start": len(self._items) + shown.starts[:-1],
-                "n_items": length_N,
-                "entry_start": len(self._entries) + np.cumsum(n_entries_N) - n_entries_N,
+                "n_items": np.diff(shown.starts),
+                "entry_start": entry_start_N,
                 "n_entries": n_entries_N,
                 "token": -1 if askers is None else askers.token_CX[shown.context_of_N],
                 "number": 0 if askers is None else askers.number_CF[shown.context_of_N],
@@ -148,18 +145,26 @@ class PendingLists:
             row=shown.item_S,
             position=shown.position_S,
             is_clicked=False,
+            click_number=-1,
             probability=np.nan,
+            conversion=np.nan,
         )
-        self._entries.extend(int(n_entries_N.sum()), row=history_NT[is_filled_NT])
+        self._rows.know(shown.item_S)
         self._n_shown += len(item_S)
-        self._know_rows(int(max(shown.item_S.max(initial=-1), history_NT.max(initial=-1))) + 1)
 
     def keep_probabilities(self, first: int, predictions: Mapping[str, Predictions]) -> None:
         """Remember what each learner answered for the shown items from `first` on."""
         for column, name in enumerate(self._learners):
-            told = predictions[name].click_probability_S if name in predictions else None
-            if told is not None:
+            if name not in predictions:
+                continue
+            if (told := predictions[name].click_probability_S) is not None:
                 self._items["probability"][first:, column] = told
+            if (told := predictions[name].conversion_probability_S) is not None:
+                self._items["conversion"][first:, column] = told
+
+    def of_items(self, name: str) -> NDArray[Any]:
+        """A column of the shown items, by index; it may be written to."""
+        return self._items[name]
 
     def places(self, requests: Sequence[str | None]) -> Int64s:
         """The place of each request's list, -1 where none waits."""
@@ -200,6 +205,11 @@ class PendingLists:
         ]
         return np.array(found, np.int64)
 
+    def first_items(self, place_K: Int64s) -> Int64s:
+        """The index of the first item of each list."""
+        index_K: Int64s = self._lists.array("item_start")[place_K]
+        return index_K
+
     def click(self, index_K: Int64s) -> Bools:
         """Mark shown items as clicked; whether each was not clicked before."""
         is_clicked_S = self._items["is_clicked"]
@@ -238,6 +248,11 @@ class PendingLists:
         order = np.lexsort((place_M, ts_M))
         return place_M[order], ts_M[order], len(place_M) - len(due)
 
+    def take(self, place_M: Int64s) -> None:
+        """Take lists, whether their window has passed or not."""
+        self._lists.drop(place_M)
+        self._take(place_M)
+
     def requests(self, place_M: Int64s) -> list[str]:
         """The request of each list."""
         requests = self._lists.texts["request"]
@@ -271,13 +286,11 @@ class PendingLists:
 
     def follow(self, n_items: int, recycled_R: Int32s, seq: int, forgotten_F: Int64s) -> None:
         """Rows mean other items after batch `seq`; the lists of forgotten users vanish."""
-        self._know_rows(n_items)
-        self._live_from_V[recycled_R] = seq + 1
+        self._rows.follow(n_items, recycled_R, seq)
         if len(forgotten_F) and len(self):
             is_gone_E = np.isin(self._lists.array("user"), forgotten_F)
             gone = np.flatnonzero(is_gone_E & self._lists.is_waiting_E)
-            self._lists.drop(gone)
-            self._take(gone)
+            self.take(gone)
 
     def tidy(self) -> None:
         """Clear away what is gone, if that is more than what waits."""
@@ -289,29 +302,29 @@ class PendingLists:
     def state_dict(self) -> State:
         self._clear_away()
         return {
-            "schema_version": 2,
+            "schema_version": 3,
             "lists": self._lists.state_dict(),
             "items": self._items.state_dict(),
-            "entries": self._entries.state_dict(),
-            "live_from": self._live_from_V[: self._n_rows],
+            "rows": self._rows.state_dict(),
             "learners": list(self._learners),
         }
 
     def load_state_dict(self, state: State) -> None:
         self._lists.load_state_dict(state["lists"])
-        told = state["items"]["probability"]
-        kept = np.full((len(told), len(self._learners)), np.nan)
-        for column, name in enumerate(self._learners):
-            if name in state["learners"]:
-                kept[:, column] = told[:, state["learners"].index(name)]
-        self._items.load_state_dict(state["items"] | {"probability": kept})
-        self._entries.load_state_dict(state["entries"])
-        self._n_rows = 0
-        self._live_from_V = np.zeros(1, np.int64)
-        self._know_rows(len(state["live_from"]))
-        self._live_from_V[: self._n_rows] = state["live_from"]
+        known = {name: self._known_of(state, name) for name in ("probability", "conversion")}
+        self._items.load_state_dict(state["items"] | known)
+        self._rows.load_state_dict(state["rows"])
         self._n_shown = len(self._items)
         self._index_again()
+
+    def _known_of(self, state: State, name: str) -> Float64s:
+        """What these learners had told, as a state holds it; it may be of others."""
+        told_SL = state["items"][name]
+        known_SL = np.full((len(told_SL), len(self._learners)), np.nan)
+        for column, learner in enumerate(self._learners):
+            if learner in state["learners"]:
+                known_SL[:, column] = told_SL[:, state["learners"].index(learner)]
+        return known_SL
 
     def _take(self, place_M: Int64s) -> Int64s:
         """Let go of lists that have been taken."""
@@ -327,27 +340,21 @@ class PendingLists:
         return np.concatenate([[0], np.cumsum(n_items_M)]), index
 
     def _shown(self, place_M: Int64s, starts: Int64s, index: Int64s) -> Shown:
-        n_entries_M = self._lists.array("n_entries")[place_M]
-        entry = ragged_indices(self._lists.array("entry_start")[place_M], n_entries_M)
         seq_M = self._lists.array("seq")[place_M]
-        history = self._entries["row"][entry]
-        is_live = self._live_from_V[history] <= np.repeat(seq_M, n_entries_M)
-        live_until = np.concatenate([[0], np.cumsum(is_live)])
-        length_M = np.diff(live_until[np.concatenate([[0], np.cumsum(n_entries_M)])])
-        history_MT = np.full((len(place_M), max(int(length_M.max(initial=0)), 1)), -1, np.int32)
-        history_MT[np.arange(history_MT.shape[1]) < length_M[:, None]] = history[is_live]
-        row_S = self._items["row"][index]
-        is_gone_S = self._live_from_V[row_S] > np.repeat(seq_M, np.diff(starts))
-        row_S[is_gone_S] = -1  # those that were not admitted read the last row: -1 either way
+        contexts = self._rows.histories(
+            self._lists.array("entry_start")[place_M],
+            self._lists.array("n_entries")[place_M],
+            seq_M,
+        )
         askers = None
         if self._says_who_asked:
             token_EX, number_EF = self._lists.array("token"), self._lists.array("number")
             askers = Askers(token_EX[place_M], number_EF[place_M])
         return Shown(
-            contexts=Contexts(history_MT, length_M.astype(np.int32), askers=askers),
+            contexts=replace(contexts, askers=askers),
             context_of_N=np.arange(len(place_M), dtype=np.int32),
             starts=starts,
-            item_S=row_S,
+            item_S=self._rows.still(self._items["row"][index], np.repeat(seq_M, np.diff(starts))),
             position_S=self._items["position"][index],
         )
 
@@ -374,7 +381,7 @@ class PendingLists:
         self._lists.clear_away()
         for starts, lengths, columns in (
             ("item_start", "n_items", self._items),
-            ("entry_start", "n_entries", self._entries),
+            ("entry_start", "n_entries", self._rows),
         ):
             length_N = self._lists.array(lengths)
             columns.keep(ragged_indices(self._lists.array(starts), length_N))
@@ -384,7 +391,3 @@ class PendingLists:
     def _index_again(self) -> None:
         self._place_of = {name: place for place, name in enumerate(self._lists.texts["request"])}
         self._chains.clear()
-
-    def _know_rows(self, n_rows: int) -> None:
-        self._n_rows = max(self._n_rows, n_rows)
-        self._live_from_V = grown(self._live_from_V, self._n_rows, cap=sys.maxsize)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SHARES = ("ctr", "request_ctr", "predicted_ctr", "conversion_rate")
+_SHARES = ("ctr", "request_ctr", "predicted_ctr", "conversion_rate", "predicted_conversion_rate")
 _TITLES: Mapping[str, str] = {
     "ctr": "CTR",
     "request_ctr": "request CTR",
@@ -14,6 +14,11 @@ _TITLES: Mapping[str, str] = {
     "normalized_entropy": "normalised entropy",
     "auc": "AUC",
     "conversion_rate": "conversion rate",
+    "predicted_conversion_rate": "predicted conversion rate",
+    "conversion_calibration_ratio": "calibration ratio of conversions",
+    "conversion_log_loss": "log loss of conversions",
+    "conversion_normalized_entropy": "normalised entropy of conversions",
+    "conversion_auc": "AUC of conversions",
 }
 _UNITS_MS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000))
 MAX_TEXT_CHARS = 300

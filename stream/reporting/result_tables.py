@@ -16,7 +16,7 @@ from stream.reporting.formatting import (
 )
 from stream.reporting.markup import Child, Html, element, table
 from stream.reporting.metrics_table import CHAMPION, Figure, groups_of, longest_recall
-from stream.reporting.run_data import CLICK_METRICS, RunData
+from stream.reporting.run_data import CLICK_METRICS, CONVERSION_METRICS, RunData
 
 RANKING_FIGURES = ("recall", "mrr", "ndcg")
 MAX_ROWS = 200
@@ -80,6 +80,30 @@ def clicks_table(run: RunData) -> Html | None:
             ]
         )
     return table("Click figures, of all lists and by the policy that made them", header, rows)
+
+
+def conversions_table(run: RunData) -> Html | None:
+    """What was told of conversions, by learner; None where none was judged."""
+    groups = [
+        (subject, metrics)
+        for subject, metrics in groups_of(run.summary)
+        if not _is_policy(subject) and any(name in metrics for name in CONVERSION_METRICS)
+    ]
+    if not groups:
+        return None
+    header: list[Child] = ["learner", "clicked items"]
+    header += [metric_title(name) for name in CONVERSION_METRICS]
+    rows: list[list[Child]] = []
+    for subject, metrics in groups:
+        name = run.champion if subject == CHAMPION else subject.partition(":")[2]
+        rows.append(
+            [
+                element("b", name) if subject == CHAMPION else name,
+                count_text(_samples(metrics.get(CONVERSION_METRICS[0]))),
+                *(_value(metrics.get(metric), "total", metric) for metric in CONVERSION_METRICS),
+            ]
+        )
+    return table("What clicks on lists were said to convert, since start", header, rows)
 
 
 def alerts_table(run: RunData) -> Html | None:

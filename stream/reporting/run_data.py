@@ -35,6 +35,13 @@ CLICK_METRICS = (
     "auc",
     "conversion_rate",
 )
+CONVERSION_METRICS = (
+    "predicted_conversion_rate",
+    "conversion_calibration_ratio",
+    "conversion_log_loss",
+    "conversion_normalized_entropy",
+    "conversion_auc",
+)
 
 # Enough for samples of every reason in all but the strangest runs; counts come from the summary.
 _DEAD_LETTERS_BYTES = 8_000_000

@@ -16,6 +16,7 @@ from stream.reporting.ranking_figures import difference_plot, recall_plot
 from stream.reporting.result_tables import (
     alerts_table,
     clicks_table,
+    conversions_table,
     dead_letters_list,
     learners_table,
     quiet_rules,
@@ -189,11 +190,13 @@ def _clicks(run: RunData, axis: TimeAxis) -> Section:
         return Section("clicks", "Click-through", [element("p", nothing)])
     losses = loss_plots(run, axis)
     pair = element("div", *(figure_block(loss) for loss in losses), class_="pair")
+    conversions = conversions_table(run)
     children = [
         figure_block(plot),
         element("h3", "By policy"),
         clicks_table(run),
         pair if losses else None,
+        *([element("h3", "Conversions"), conversions] if conversions else []),
     ]
     return Section("clicks", "Click-through", children, [plot, *losses])
 

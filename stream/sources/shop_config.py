@@ -76,6 +76,10 @@ class SimulatorConfig(BaseModel):
     are no lists, and nothing but clicks is recorded. `exploration_ratio` of the lists are
     random. `late_ratio` of the lists and clicks arrive up to five minutes late.
 
+    `conversion_ratio` is how likely a click on a perfect item is followed by a purchase. With
+    `conversion_taste` above 0 that depends on who clicks: at 1 it is as much less likely as the
+    user wants less of the item's category.
+
     `switching_ratio` of the users take up a new favourite during the day that begins
     `switch_day` days after the start; the taste of everybody moves by `drift_ratio` from the
     first to the last day. `launched_ratio` of the items appear after the start,
@@ -99,6 +103,8 @@ class SimulatorConfig(BaseModel):
     list_items: int = Field(default=10, ge=1, le=MAX_LIST_ITEMS)
     exploration_ratio: float = Field(default=0.1, ge=0, le=1)
     late_ratio: float = Field(default=0.0, ge=0, le=1)
+    conversion_ratio: float = Field(default=0.1, ge=0, le=1)
+    conversion_taste: float = Field(default=0.0, ge=0, le=1)
     switching_ratio: float = Field(default=0.3, ge=0, le=1)
     switch_day: float = Field(default=8.0, ge=0, le=_MAX_DAYS)
     drift_ratio: float = Field(default=0.2, ge=0, le=1)

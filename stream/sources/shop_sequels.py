@@ -14,8 +14,6 @@ from stream.values import Bools, Float64s, Int64s
 
 CURRENCY = "EUR"
 
-# The probability that a click on an item of perfect quality is followed by a purchase.
-_MAX_CONVERSION_RATIO = 0.1
 _CONVERSION_DELAY_MS = (60_000, 3 * DAY_MS)
 _FEEDBACK_RATIO = 0.1
 _FEEDBACK_DELAY_MS = (3_000, 600_000)
@@ -72,17 +70,23 @@ class Opinions:
     value_F: Float64s
 
 
-def conversion_probability(shop: Shop, item_N: Int64s) -> Float64s:
-    """The true probability that a click on an item is followed by a purchase, ever.
+def conversion_probability(shop: Shop, user_N: Int64s, item_N: Int64s, ts_N: Int64s) -> Float64s:
+    """The true probability that a click on an item at a time is followed by a purchase, ever.
 
     Examples
     --------
-    >>> from stream.sources.shop_config import SimulatorConfig
-    >>> shop = Shop(SimulatorConfig(users=1, items=24))
-    >>> bool((conversion_probability(shop, np.arange(24)) < 0.1).all())
+    >>> from stream.sources.shop_config import START_MS, SimulatorConfig
+    >>> shop = Shop(SimulatorConfig(users=1, items=24, conversion_taste=1.0))
+    >>> nobody, noon = np.zeros(24, np.int64), np.full(24, START_MS)
+    >>> bool((conversion_probability(shop, nobody, np.arange(24), noon) < 0.1).all())
     True
     """
-    probability_N: Float64s = _MAX_CONVERSION_RATIO * shop.items.quality_V[item_N]
+    config = shop.config
+    probability_N: Float64s = config.conversion_ratio * shop.items.quality_V[item_N]
+    if config.conversion_taste:
+        taste_NC = shop.taste(user_N, ts_N)
+        wanted_N = taste_NC[np.arange(len(user_N)), shop.items.category_V[item_N]]
+        probability_N *= 1 - config.conversion_taste * (1 - wanted_N)
     return probability_N
 
 
@@ -90,7 +94,8 @@ def purchases(shop: Shop, clicks: Clicks) -> Purchases:
     """What is bought before the end, some minutes to three days after a click."""
     rng = generator(shop.config, Draws.SEQUELS, 1)
     price_V = np.exp(rng.normal(3.0, 0.8, len(shop.items.quality_V))).round(2)
-    bought = np.flatnonzero(rng.random(len(clicks)) < conversion_probability(shop, clicks.item_N))
+    probability_N = conversion_probability(shop, clicks.user_N, clicks.item_N, clicks.ts_N)
+    bought = np.flatnonzero(rng.random(len(clicks)) < probability_N)
     click_P, ts_P = _later(shop, clicks, bought, _CONVERSION_DELAY_MS, rng)
     return Purchases(click_P, ts_P, price_V[clicks.item_N[click_P]])
 

@@ -104,15 +104,16 @@ def write_simulation(config: SimulatorConfig, out_dir: Path) -> SimulationPaths:
 class Simulation:
     """One run of a shop.
 
-    `shop` answers what was true at any time.
+    `shop` answers what was true at any time. `lists` (None if there are none) and `clicks` are all
+    that happened, recorded or not.
     """
 
     def __init__(self, config: SimulatorConfig) -> None:
         self.shop = Shop(config)
         walks = walked(self.shop)
         has_lists = config.requests_per_session > 0
-        self._lists = shown_lists(self.shop, walks.sessions) if has_lists else None
-        self._clicks = _clicks_of(walks, self._lists)
+        self.lists = shown_lists(self.shop, walks.sessions) if has_lists else None
+        self.clicks = _clicks_of(walks, self.lists)
         self._devices = session_devices(config, len(walks.sessions.user_S))
 
     def events(self) -> Iterator[Record]:
@@ -125,26 +126,26 @@ class Simulation:
         rng = generator(self.shop.config, Draws.DELAYS)
         recorded = self._recorded_clicks()
         kinds = [item_records(self.shop), profile_records(self.shop, *self._sign_ups())]
-        if self._lists is not None:
-            arrival_N = self._arrivals(self._lists.ts_N, rng)
-            kinds.append(list_records(self._lists, item_ids, arrival_N))
+        if self.lists is not None:
+            arrival_N = self._arrivals(self.lists.ts_N, rng)
+            kinds.append(list_records(self.lists, item_ids, arrival_N))
         device_S = self._devices if self.shop.config.device_shift else None
         arrival_N = self._arrivals(recorded.ts_N, rng)
         kinds.append(click_records(recorded, item_ids, arrival_N, device_S))
-        if self._lists is not None:
-            bought = purchases(self.shop, self._clicks)
-            kinds.append(purchase_records(bought, self._clicks, item_ids))
-            said = opinions(self.shop, self._clicks)
-            kinds.append(opinion_records(said, self._clicks, item_ids))
+        if self.lists is not None:
+            bought = purchases(self.shop, self.clicks)
+            kinds.append(purchase_records(bought, self.clicks, item_ids))
+            said = opinions(self.shop, self.clicks)
+            kinds.append(opinion_records(said, self.clicks, item_ids))
         return in_order(kinds)
 
     def truth(self) -> Iterator[Record]:
         """What no model is told: see `truth_records`."""
-        return truth_records(self.shop, self._lists)
+        return truth_records(self.shop, self.lists)
 
     def _recorded_clicks(self) -> Clicks:
         """All but those that happened in a tracking outage and were lost."""
-        clicks = self._clicks
+        clicks = self.clicks
         config = self.shop.config
         lost_share_N = scheduled_share(config.schedule, "tracking_outage", clicks.ts_N)
         chance_N = generator(config, Draws.LOSSES).random(len(clicks))
@@ -152,10 +153,10 @@ class Simulation:
 
     def _sign_ups(self) -> tuple[Int64s, Int64s]:
         """Users with a profile and when they sign up, by time: just before their first event."""
-        user_N, ts_N = self._clicks.user_N, self._clicks.ts_N
-        if self._lists is not None:
-            user_N = np.concatenate([user_N, self._lists.user_N])
-            ts_N = np.concatenate([ts_N, self._lists.ts_N])
+        user_N, ts_N = self.clicks.user_N, self.clicks.ts_N
+        if self.lists is not None:
+            user_N = np.concatenate([user_N, self.lists.user_N])
+            ts_N = np.concatenate([ts_N, self.lists.ts_N])
         first_ms_U = np.full(self.shop.config.users, NEVER_MS)
         np.minimum.at(first_ms_U, user_N, ts_N)
         chance_U = generator(self.shop.config, Draws.PROFILES).random(len(first_ms_U))

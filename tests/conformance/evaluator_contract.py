@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stream.conversions import Conversions, PredictedConversions
 from stream.protocols import Evaluator
 from stream.values import (
     Bools,
     Contexts,
-    Conversions,
     Int32s,
     Int64s,
     Lessons,
@@ -191,6 +191,7 @@ def random_outcomes(
         outcomes,
         matured=random_matured(rng, BATCH_LISTS, end_ms),
         conversions=random_conversions(rng, 10, end_ms),
+        predicted_conversions=random_predicted_conversions(rng, 6, end_ms),
         join_counts={"clicks_joined": 3 * (seq + 1), "clicks_without_list": seq},
     )
 
@@ -219,6 +220,20 @@ def random_conversions(rng: np.random.Generator, n_clicks: int, end_ms: int) -> 
         ts_N=np.sort(rng.integers(end_ms - 60_000, end_ms, n_clicks, endpoint=True)),
         is_converted_N=is_converted_N,
         value_N=is_converted_N * 9.5,
+    )
+
+
+def random_predicted_conversions(
+    rng: np.random.Generator, n_clicks: int, end_ms: int
+) -> PredictedConversions:
+    """Clicked items that matured in the minute up to `end_ms`; of one nothing was told."""
+    probability_of = {name: rng.beta(2, 6, n_clicks) for name in LEARNERS}
+    for told_N in probability_of.values():
+        told_N[rng.integers(n_clicks)] = np.nan
+    return PredictedConversions(
+        ts_N=np.sort(rng.integers(end_ms - 60_000, end_ms, n_clicks, endpoint=True)),
+        is_converted_N=rng.random(n_clicks) < 0.25,
+        probability_of=probability_of,
     )
 
 

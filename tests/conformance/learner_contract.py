@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from stream.conversions import ConversionLessons
 from stream.protocols import Learner
 from stream.values import Lessons, Outcomes, Predictions, Queries, Shown, ShownLessons
 from tests.conformance.stateful_contract import StatefulContract, assert_same_bits
@@ -37,7 +38,9 @@ class LearnerContract(StatefulContract):
         n_items = N_ITEMS_OF_STEP[step % len(N_ITEMS_OF_STEP)]
         queries = replace(random_queries(step, n_items), shown=random_shown(step, n_items))
         predictions = learner.predict(queries)
-        learner.learn(taught(random_lessons(step, n_items), *random_shown_lessons(step, n_items)))
+        outcomes = taught(random_lessons(step, n_items), *random_shown_lessons(step, n_items))
+        conversions = random_conversion_lessons(step, n_items)
+        learner.learn(replace(outcomes, conversion_lessons=conversions))
         n_next = N_ITEMS_OF_STEP[(step + 1) % len(N_ITEMS_OF_STEP)]
         recycled = [3, 7] if step % 3 == 1 else []
         forgotten = [2, 5] if step % 3 == 2 else []
@@ -127,7 +130,23 @@ class LearnerContract(StatefulContract):
         assert p_S is None or len(set(p_S.tolist())) == 1
 
     def test_without_lists_no_probability_is_told(self) -> None:
-        assert self.driven().predict(random_queries(94, 40)).click_probability_S is None
+        predictions = self.driven().predict(random_queries(94, 40))
+        assert predictions.click_probability_S is predictions.conversion_probability_S is None
+
+    def test_conversions_are_told_for_each_item_shown_once_they_were_taught(self) -> None:
+        shown = random_shown(94, 12)
+        queries = replace(make_queries([], n_items=12), shown=shown)
+        assert self.make().predict(queries).conversion_probability_S is None
+        predictions = self.driven().predict(queries)
+        if predictions.click_probability_S is None:
+            assert predictions.conversion_probability_S is None
+            return
+        p_S = predictions.conversion_probability_S
+        assert p_S is not None
+        assert (p_S.shape, p_S.dtype) == (shown.item_S.shape, np.float64)
+        assert ((p_S > 0) & (p_S < 1)).all()
+        both_S = predictions.click_and_convert_probability_S
+        assert_same_bits(both_S, predictions.click_probability_S * p_S)
 
     def test_lists_are_learned_without_clicks_and_clicks_without_lists(self) -> None:
         learner = self.driven()
@@ -207,14 +226,22 @@ def random_shown(seed: int, n_items: int) -> Shown:
 def random_shown_lessons(seed: int, n_items: int) -> tuple[ShownLessons, ...]:
     """Lists that are known, lists that are presumed, and clicks that come again."""
     known, presumed, again = (random_shown(seed + part, n_items) for part in (10, 20, 30))
-    alone = np.repeat(again.context_of_N, np.diff(again.starts))
-    again = replace(again, context_of_N=alone, starts=np.arange(len(alone) + 1))
+    again = _each_alone(again)
     rng = np.random.default_rng(3000 + seed)
     return (
-        ShownLessons(known, rng.random(len(known.item_S)) < 0.2, False),
+        ShownLessons(known, rng.random(len(known.item_S)) < 0.2, False, tells_conversions=True),
         ShownLessons(presumed, np.zeros(len(presumed.item_S), np.bool_), True),
-        ShownLessons(again, np.ones(len(again.item_S), np.bool_), True),
+        ShownLessons(
+            again, np.ones(len(again.item_S), np.bool_), True, True, tells_conversions=True
+        ),
     )
+
+
+def random_conversion_lessons(seed: int, n_items: int) -> tuple[ConversionLessons, ...]:
+    """Clicks on no list, and conversions of such clicks and of some on lists."""
+    plain, converted = (_each_alone(random_shown(seed + part, n_items)) for part in (40, 50))
+    plain = replace(plain, position_S=np.zeros(len(plain.item_S), np.int32))
+    return ConversionLessons(plain, False), ConversionLessons(converted, True)
 
 
 def no_list_at_all() -> Shown:
@@ -238,6 +265,12 @@ def random_lessons(seed: int, n_items: int) -> Lessons:
         users=(session_M % 7).tolist(),
         session_lengths=[int(rng.integers(0, len(history) + 1)) for history in histories],
     )
+
+
+def _each_alone(shown: Shown) -> Shown:
+    """The same items, each in a list of its own."""
+    context_of_S = np.repeat(shown.context_of_N, np.diff(shown.starts))
+    return replace(shown, context_of_N=context_of_S, starts=np.arange(len(context_of_S) + 1))
 
 
 def _spans(starts: np.ndarray) -> list[tuple[int, tuple[int, int]]]:

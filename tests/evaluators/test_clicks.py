@@ -14,7 +14,8 @@ from evaluators.click_figures import log_losses, probability_bins
 from evaluators.clicks import MAX_POLICIES, ClickJudge
 from evaluators.confidence import share_interval
 from evaluators.windows import TIME_BUCKETS, WINDOWS, WindowSizes
-from stream.values import Conversions, Matured, Reading, Record, no_conversions, none_matured
+from stream.conversions import Conversions, no_conversions
+from stream.values import Matured, Reading, Record, none_matured
 from tests.conformance.evaluator_contract import LEARNERS, random_conversions, random_matured
 from tests.conformance.stateful_contract import StatefulContract
 

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from evaluators.conversions import CONVERSION_METRICS
 from evaluators.prequential import EvaluatorConfig, PrequentialEvaluator
 from evaluators.ranking import RankingConfig
+from stream.conversions import Conversions, PredictedConversions
 from stream.errors import CheckpointError
-from stream.values import Conversions, Matured, Outcomes, Reading, Record
+from stream.values import Matured, Outcomes, Reading, Record
 from tests.conformance.evaluator_contract import (
     LEARNERS,
     EvaluatorContract,
@@ -157,6 +159,21 @@ def test_conversions_have_a_rate_of_their_own():
     assert evaluator.reading("conversion_rate", "total") == Reading(0.25, 4)
 
 
+def test_how_conversions_were_predicted_is_told_beside_shadows():
+    evaluator = make_evaluator()
+    told = {"champion": np.array([0.5, 0.25, 0.25]), "popularity": np.array([0.5, 0.5, 0.5])}
+    matured = PredictedConversions(np.full(3, BASE_MS), np.array([True, False, False]), told)
+    evaluator.update(replace(random_outcomes(0, n_queries=0), predicted_conversions=matured))
+    record = evaluator.metrics()
+    assert list(record["metrics"]) == list(CONVERSION_METRICS)
+    assert record["metrics"]["conversion_auc"]["total"] == 1.0
+    shadow = record["shadows"]["popularity"]
+    assert shadow["predicted_conversion_rate"]["total"] == 0.5
+    assert shadow["conversion_auc"]["difference"] == 0.5
+    assert evaluator.reading("conversion_calibration_ratio", "total") == Reading(1.0, 3)
+    assert evaluator.reading("conversion_calibration_ratio", "time") == Reading(1.0, 3)
+
+
 def test_shown_items_and_clicks_together_make_a_record_due():
     evaluator = make_evaluator(emit_events=4)
     stream = [one_list([0, 0, 1]), one_click(item=7, seq=1), one_list([0], seq=2)]
@@ -185,7 +202,7 @@ def test_a_metric_that_does_not_exist_is_refused_with_the_nearest_name():
         make_evaluator().reading("normalised_entropy", "total")
 
 
-@pytest.mark.parametrize("metric", ["recall@20", "conversion_rate"])
+@pytest.mark.parametrize("metric", ["recall@20", "conversion_rate", "conversion_auc"])
 def test_a_metric_that_is_not_kept_by_policy_is_refused(metric):
     with pytest.raises(ValueError, match=f"{metric} is not kept by policy"):
         make_evaluator().reading(metric, "total", "ranker")
@@ -289,7 +306,7 @@ def test_a_state_made_under_other_settings_is_refused(config, ranking, learners,
 
 def test_a_state_of_another_version_is_refused():
     state = make_evaluator().state_dict() | {"schema_version": 99}
-    with pytest.raises(CheckpointError, match="version 99, expected 2"):
+    with pytest.raises(CheckpointError, match="version 99, expected 3"):
         make_evaluator().load_state_dict(state)
 
 

@@ -15,6 +15,7 @@ from stream.values import Changes, Outcomes, Predictions, Queries, State
 from tests.conformance.learner_contract import (
     N_ITEMS_OF_STEP,
     LearnerContract,
+    random_conversion_lessons,
     random_lessons,
     random_queries,
     random_shown,
@@ -45,7 +46,9 @@ class Judged(LearnerContract):
         queries = replace(random_queries(step, n_items), shown=random_shown(step, n_items))
         predictions = learner.predict(queries)
         answer_B = np.random.default_rng(step).integers(-1, n_items, len(queries))
-        learner.learn(answered(queries, answer_B.tolist(), step))
+        outcomes = answered(queries, answer_B.tolist(), step)
+        conversions = random_conversion_lessons(step, n_items)
+        learner.learn(replace(outcomes, conversion_lessons=conversions))
         n_next = N_ITEMS_OF_STEP[(step + 1) % len(N_ITEMS_OF_STEP)]
         learner.follow(make_changes(max(n_items, n_next), recycled=[3, 7] if step == 2 else []))
         return predictions

@@ -165,7 +165,7 @@ def test_lists_leave_the_ranking_and_everything_it_is_learned_with_bit_for_bit()
         with_lists.learn(outcomes_of_lists(lessons))
         without.learn(outcomes)
     assert_same_bits(weights_and_replay(with_lists), weights_and_replay(without))
-    assert not is_same(with_lists.state_dict()["clicks"], without.state_dict()["clicks"])
+    assert not is_same(with_lists.state_dict()["tasks"], without.state_dict()["tasks"])
 
 
 def test_clicks_on_lists_are_estimated_by_item_and_place():
@@ -234,7 +234,7 @@ def test_a_recycled_row_loses_the_clicks_of_its_past():
     before = learner.predict(asked).click_probability_S
     learner.learn(outcomes_of_lists(make_shown_lessons(shown, [True] * 30)))
     learner.follow(make_changes(6, recycled=[1]))
-    rows = learner.state_dict()["clicks"]
+    rows = learner.state_dict()["tasks"]["clicks"]
     assert rows["item"][1] == rows["item"][2] == 0.0
     assert rows["item_precision"][1] == rows["item_precision"][2]
     assert learner.predict(asked).click_probability_S > before, "the base rate stays learned"
@@ -258,7 +258,7 @@ def test_learning_is_adjusted_until_it_is_set_back():
     for learner in (plain, adjusted, undone):
         trained(2, 2, learner)
     assert_same_bits(undone.state_dict(), plain.state_dict())
-    for part in ("finetuner", "served", "clicks"):
+    for part in ("finetuner", "served", "tasks"):
         assert not is_same(adjusted.state_dict()[part], plain.state_dict()[part]), part
 
 
@@ -269,7 +269,7 @@ def test_a_raised_learning_rate_shortens_the_memory_for_clicks():
         learner.adjust(1.0, factor)
         for step in range(10):
             learner.learn(outcomes_of_lists(make_shown_lessons(*world_of_lists(step))))
-        return learner.state_dict()["clicks"]["precision"].tolist()
+        return learner.state_dict()["tasks"]["clicks"]["precision"].tolist()
 
     assert precision(90.0, 3.0) == precision(30.0, 1.0) != precision(90.0, 1.0)
 
@@ -328,7 +328,7 @@ def test_rows_that_mean_other_items_now_and_new_rows_keep_what_they_have_learned
     for part in (
         ("finetuner", "weights", "items.vector_VD", "weight"),
         ("served", "weights", "items.vector_VD"),
-        ("clicks", "item"),
+        ("tasks", "clicks", "item"),
     ):
         before, after, got = (_inside(state, part) for state in (earlier, later, now))
         assert got[[0, 3, 5]].tolist() == before[[0, 3, 5]].tolist()
@@ -376,7 +376,7 @@ def test_rehearsing_teaches_what_was_taught_and_moves_weights_alone():
     asked = make_queries([[5, 0], [2, 3]], n_items=6, k=2)
     assert learner.predict(asked).top_items_BK[:, 0].tolist() == [1, 4]
     after = learner.state_dict()
-    for kept in ("content", "replay", "clicks", "n_learned"):
+    for kept in ("content", "replay", "tasks", "n_learned"):
         assert_same_bits(after[kept], before[kept])
 
 
@@ -449,7 +449,7 @@ def test_lists_on_a_large_catalogue_are_judged_like_on_a_small_one():
         learner = learner_of(sampling={"exact_items": exact_items})
         learner.follow(make_changes(50, described={3: {"title": "red"}}))
         learner.learn(outcomes_of_lists(make_shown_lessons(shown, is_clicked_S)))
-        states.append(learner.state_dict()["clicks"])
+        states.append(learner.state_dict()["tasks"]["clicks"])
     for name, value in states[0].items():
         np.testing.assert_allclose(value, states[1][name], rtol=1e-4, atol=1e-6, err_msg=name)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from learners.pretrained import pretrained_folder
+from learners.replay import no_sequences
 from learners.transformer import TransformerConfig, TransformerLearner
 from stream.errors import CheckpointError
 from stream.values import State
@@ -199,7 +200,7 @@ def test_a_step_whose_gradient_is_not_finite_leaves_adapters_and_moments_as_they
     learner = learner_of_titles(settings)
     teach(learner, range(3))
     before = copy.deepcopy(learner.state_dict()["finetuner"])
-    nothing = np.zeros((0, 0), np.int32), np.zeros(0, np.int32)
+    nothing = no_sequences()
     lessons = make_lessons([[1, 2]], [3])
     learner._finetuner.step(lambda: learner._loss(lessons, nothing) * float("nan"))
     after = learner.state_dict()["finetuner"]

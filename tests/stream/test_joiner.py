@@ -24,7 +24,9 @@ from tests.stream.joining.desk import (
     counted,
     histories_of,
     matured,
+    predicted,
     shown,
+    taught,
     tick,
 )
 from tests.stream.joining.plain_joiner import PlainJoiner
@@ -197,6 +199,9 @@ def test_the_join_equals_one_written_down_plainly(batches, max_pending, resume_a
                 )
             )
             assert dict.fromkeys([*COUNTS, *GAUGES], 0) | expected.counts == outcomes.join_counts
+            assert taught(outcomes, is_converted=False) == expected.presumed
+            assert taught(outcomes, is_converted=True) == expected.converted
+            assert predicted(outcomes) == expected.predicted
 
 
 EAGER = CONFIG.model_copy(update={"labels": "eager"})
@@ -476,6 +481,107 @@ def test_matured_arrays_are_not_written_to_afterwards():
     assert first.shown_lessons[0].is_clicked_S.tolist() == kept.tolist()
 
 
+def telling(**settings: object) -> Desk:
+    """A joiner that has seen a list and a conversion: it tells of conversions from now on."""
+    desk = Desk(CONFIG.model_copy(update=settings))
+    desk.step(shown("first", 1, "f"), click("f", 1, "first"), Conversion("ann", "i5", 2))
+    return desk
+
+
+def test_a_click_on_no_list_is_taught_at_once_and_once_more_when_it_converts():
+    desk = telling()
+    first = desk.step(click("a", 5), click("b", 5))
+    assert (taught(first, False), taught(first, True)) == ([("i0", 0), ("i1", 0)], [])
+    second = desk.step(Conversion("ann", "i1", 7), Conversion("ann", "i1", 8))
+    assert (taught(second, False), taught(second, True)) == ([], [("i1", 0)])
+    assert taught(desk.step(Conversion("ann", "i1", 9)), True) == []
+
+
+def test_a_click_on_a_list_is_taught_when_it_converts_in_the_context_that_was_scored():
+    desk = telling()
+    desk.step(shown("r", 5, "abc"), contexts=[[4, 5]])
+    assert desk.step(click("b", 6, "r")).conversion_lessons == ()
+    (lessons,) = desk.step(Conversion("ann", "i1", 7)).conversion_lessons
+    assert lessons.is_converted
+    assert histories_of(lessons.shown.contexts) == [[4, 5]]
+    assert (lessons.shown.item_S.tolist(), lessons.shown.position_S.tolist()) == ([1], [2])
+
+
+@pytest.mark.parametrize("labels", ["wait", "eager"])
+def test_a_list_says_whether_conversions_of_its_clicks_are_told(labels):
+    desk = Desk(CONFIG.model_copy(update={"labels": labels}))
+    untold = desk.step(shown("r", 5, "ab"), click("a", 5, "r"), tick(30)).shown_lessons
+    assert [lessons.tells_conversions for lessons in untold] == [False]
+    desk.step(click("a", 31), Conversion("ann", "i0", 32))
+    told = desk.step(shown("q", 33, "ab"), tick(50)).shown_lessons
+    assert [lessons.tells_conversions for lessons in told] == [True]
+
+
+def test_clicks_that_correct_a_list_say_that_they_repeat_it():
+    desk = Desk(EAGER)
+    (first,) = desk.step(shown("r", 5)).shown_lessons
+    (again,) = desk.step(click("a", 6, "r")).shown_lessons
+    assert (first.is_repeated, again.is_repeated) == (False, True)
+
+
+def test_an_item_clicked_twice_on_its_list_is_judged_once_and_converts_by_either_click():
+    desk = telling()
+    desk.step(shown("r", 5, "ab"))
+    desk.step(click("b", 6, "r"), click("b", 9, "r"))
+    assert taught(desk.step(Conversion("ann", "i1", 10)), True) == [("i1", 2)]
+    assert predicted(desk.step(tick(26))) == [(26, True, pytest.approx(2 / 21_000))]
+    assert predicted(desk.step(tick(99))) == []
+
+
+def test_a_click_is_judged_when_its_window_has_passed_and_not_before():
+    desk = telling()
+    desk.step(shown("r", 5, "ab"), click("a", 6, "r"), click("f", 6))
+    assert predicted(desk.step(tick(25))) == []
+    assert predicted(desk.step(tick(40))) == [(26, False, pytest.approx(1 / 21_000))]
+
+
+def test_of_too_many_clicks_the_oldest_are_judged_early_and_counted():
+    desk = telling(max_pending=2)
+    outcomes = desk.step(shown("r", 5, "abc"), *(click(one, 6, "r") for one in "abc"))
+    assert predicted(outcomes) == [(6, False, pytest.approx(1 / 21_000))]
+    assert counted(outcomes)["conversions_matured_early"] == 2  # the first click of all, too
+    outcomes = desk.step(Conversion("ann", "i0", 7), Conversion("ann", "i1", 7))
+    assert taught(outcomes, True) == [("i1", 2)]
+    assert counted(outcomes)["orphan_conversions"] == 1
+
+
+def test_rows_that_were_recycled_since_a_click_was_scored_are_not_learned():
+    desk = telling()
+    recycled = make_changes(len(ROW_OF), recycled=[1, 3, 4])
+    desk.step(shown("r", 5, "abc"), contexts=[[4, 5, 1]])
+    desk.step(click("a", 6, "r"), click("b", 6, "r"), click("d", 7), follow=recycled)
+    events = [Conversion("ann", f"i{n}", ts) for n, ts in ((1, 6), (0, 8), (3, 8))]
+    (lessons,) = desk.step(*events).conversion_lessons
+    assert lessons.shown.item_S.tolist() == [-1, 0, -1]
+    assert lessons.shown.position_S.tolist() == [2, 1, 0]
+    assert histories_of(lessons.shown.contexts) == [[5], [5], []]
+
+
+def test_clicks_of_a_forgotten_user_neither_convert_nor_are_judged():
+    desk = telling()
+    forgotten = make_changes(len(ROW_OF), forgotten=[hash64("ann")])
+    desk.step(
+        shown("anns", 5, "ab"), shown("bobs", 5, "ab", user="bob"),
+        click("a", 6, "anns"), click("a", 6, "bobs", user="bob"), follow=forgotten,
+    )  # fmt: skip
+    outcomes = desk.step(Conversion("ann", "i0", 7), Conversion("bob", "i0", 7))
+    assert taught(outcomes, True) == [("i0", 1)]
+    assert predicted(desk.step(tick(60))) == [(26, True, pytest.approx(3 / 21_000))]
+
+
+def test_where_no_list_was_shown_clicks_are_not_kept_as_they_were_scored():
+    desk = Desk()
+    desk.step(click("a", 1), Conversion("ann", "i0", 2))
+    outcomes = desk.step(click("b", 3), Conversion("ann", "i1", 4))
+    assert outcomes.conversion_lessons == ()
+    assert len(desk.joiner.state_dict()["scored"]["waiting"]["lists"]["texts"]["request"]) == 0
+
+
 @pytest.mark.parametrize("key", ["attribution_window", "conversion_window", "early_wait"])
 def test_a_wait_is_longer_than_nothing(key):
     with pytest.raises(ValidationError, match="greater than 0"):
@@ -517,6 +623,8 @@ class TestJoinerState(StatefulContract):
         return (
             outcomes.matured,
             outcomes.conversions,
+            outcomes.conversion_lessons,
+            outcomes.predicted_conversions,
             outcomes.shown_lessons,
             outcomes.join_counts,
             outcomes.lessons,

@@ -51,7 +51,11 @@ class Desk:
         top = np.zeros((len(self.batch.clicks), 1), np.int32)
         predictions = {name: Predictions(top) for name in self.learners} | {
             # No two lists are told the same.
-            name: Predictions(top, (1 + np.arange(n_shown)) / (10_000 + 1_000 * self.seq))
+            name: Predictions(
+                top,
+                (1 + np.arange(n_shown)) / (10_000 + 1_000 * self.seq),
+                (1 + np.arange(n_shown)) / (20_000 + 1_000 * self.seq),
+            )
             for name in told
         }
         outcomes = self.joiner.join(self.batch, queries, predictions)
@@ -89,6 +93,26 @@ def matured(outcomes: Outcomes) -> list[tuple[int, str | None, list[bool]]]:
         (ts, policy, answer.tolist())
         for ts, policy, answer in zip(lists.ts_N.tolist(), lists.policy_N, answers, strict=False)
     ]
+
+
+def taught(outcomes: Outcomes, is_converted: bool) -> list[tuple[str, int]]:
+    """Item and place of what is taught of conversions: presumed not to, or to have converted."""
+    item_of = {row: item for item, row in ROW_OF.items()} | {-1: "-"}
+    return [
+        (item_of[row], place)
+        for lessons in outcomes.conversion_lessons
+        if lessons.is_converted == is_converted
+        for row, place in zip(
+            lessons.shown.item_S.tolist(), lessons.shown.position_S.tolist(), strict=True
+        )
+    ]
+
+
+def predicted(outcomes: Outcomes) -> list[tuple[int, bool, float | None]]:
+    """Time of maturity, answer and what `model` had told of each clicked item of a list."""
+    found = outcomes.predicted_conversions
+    told = found.probability_of.get("model", np.full(len(found), np.nan)).tolist()
+    return list(zip(found.ts_N.tolist(), found.is_converted_N.tolist(), told, strict=True))
 
 
 def counted(outcomes: Outcomes) -> dict[str, int]:

@@ -8,6 +8,21 @@ from stream.joiner import JoinerConfig
 
 
 @dataclass
+class Unit:
+    """A clicked item as it was scored: on a list, or (without a position) on none."""
+
+    item: str
+    position: int = 0
+    told: float | None = None
+    is_converted: bool = False
+    is_over: bool = False
+
+    @property
+    def name(self) -> tuple[str, int]:
+        return self.item, self.position
+
+
+@dataclass
 class List:
     request: str
     user: str
@@ -15,6 +30,8 @@ class List:
     ts: int
     arrival: int
     clicked: set[str] = field(default_factory=set)
+    told: list[float] = field(default_factory=list)
+    units: dict[str, Unit] = field(default_factory=dict)
 
 
 @dataclass
@@ -23,6 +40,7 @@ class Waiting:
     arrival: int
     values: list[float] = field(default_factory=list)
     converted_at: int | None = None
+    unit: Unit | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -38,6 +56,9 @@ class Answer:
     matured: list[tuple[int, str, list[bool]]]
     conversions: list[tuple[int, bool, float]]
     counts: dict[str, int]
+    presumed: list[tuple[str, int]]
+    converted: list[tuple[str, int]]
+    predicted: list[tuple[int, bool, float | None]]
 
 
 class PlainJoiner:
@@ -53,20 +74,28 @@ class PlainJoiner:
         self.n_arrived = 0
         self.is_remembering = False
         self.has_conversions = False
+        self.n_steps = 0
 
     def step(self, events: Sequence[Event]) -> Answer:
+        is_telling = self.has_conversions and self.counts.get("impressions", 0) > 0
+        self.presumed: list[Unit] = []
+        self.converted: list[Unit] = []
+        self.predicted: list[tuple[int, bool, float | None]] = []
+        self.n_told = 0
         events = sorted(events, key=lambda event: event.ts)
         before = self.watermark
         self.watermark = max([before, *(int(event.ts) for event in events)])
         n_refused = self.take_lists([e for e in events if isinstance(e, Impression)], before)
         clicks = self.take_clicks([e for e in events if isinstance(e, Click)])
-        for click in clicks:
-            self.count(self.verdict(click))
+        units = [self.judge(click, is_telling) for click in clicks]
         sequels = [e for e in events if isinstance(e, Conversion | Feedback)]
         if sequels:
             self.is_remembering = True
         if self.is_remembering:
-            self.remembered += [Waiting(click, self.arrival()) for click in clicks]
+            self.remembered += [
+                Waiting(click, self.arrival(), unit=unit)
+                for click, unit in zip(clicks, units, strict=True)
+            ]
         for event in sequels:
             if isinstance(event, Conversion):
                 self.convert(event)
@@ -75,7 +104,17 @@ class PlainJoiner:
         self.has_conversions |= any(isinstance(event, Conversion) for event in sequels)
         converted = self.mature_clicks()
         told = converted if self.has_conversions else []
-        answer = Answer(clicks, n_refused, self.mature(), told, self.counts)
+        answer = Answer(
+            clicks,
+            n_refused,
+            self.mature(),
+            told,
+            self.counts,
+            [unit.name for unit in self.presumed],
+            [unit.name for unit in self.converted],
+            self.predicted,
+        )
+        self.n_steps += 1
         self.closed = self.closed[-self.config.max_pending :]
         self.counts["pending_impressions"] = len(self.lists)
         self.counts["held_clicks"] = len(self.held)
@@ -102,6 +141,11 @@ class PlainJoiner:
             else:
                 items = [str(item) for item in event.items]
                 shown = List(request, str(event.user), items, ts, self.arrival())
+                shown.told = [
+                    (1 + self.n_told + n) / (20_000 + 1_000 * self.n_steps)
+                    for n in range(len(items))
+                ]
+                self.n_told += len(items)
                 self.lists.append(shown)
                 self.count("impressions")
                 self.count("shown_items", len(items))
@@ -148,6 +192,25 @@ class PlainJoiner:
             self.closed.append((request, "orphan"))
         return [waiting for waiting in early if waiting.click.request_id != request]
 
+    def judge(self, click: Click, is_telling: bool) -> Unit | None:
+        """Count a click; what is kept of it as it was scored."""
+        item = str(click.item)
+        self.met: List | None = None
+        verdict = self.verdict(click)
+        self.count(verdict)
+        if not is_telling:
+            return None
+        if verdict == "repeated_clicks":
+            assert self.met is not None
+            return self.met.units.get(item)
+        if verdict != "joined_clicks":
+            self.presumed.append(Unit(item))
+            return self.presumed[-1]
+        assert self.met is not None
+        place = self.met.items.index(item)
+        unit = self.met.units[item] = Unit(item, 1 + place, self.met.told[place])
+        return unit
+
     def verdict(self, click: Click) -> str:
         ts = int(click.ts)
         if click.request_id is None:
@@ -166,6 +229,7 @@ class PlainJoiner:
                 return "late_clicks"
             if click.item not in shown.items:
                 return "clicks_not_shown"
+        self.met = shown
         if click.item in shown.clicked:
             return "repeated_clicks"
         shown.clicked.add(str(click.item))
@@ -207,6 +271,10 @@ class PlainJoiner:
         elif in_time:
             in_time[-1].values.append(event.value or 0.0)
             in_time[-1].converted_at = int(event.ts)
+            unit = in_time[-1].unit
+            if unit is not None and not unit.is_converted and not unit.is_over:
+                unit.is_converted = True
+                self.converted.append(unit)
             self.count("joined_conversions")
         else:
             self.count("late_conversions" if found else "orphan_conversions")
@@ -250,4 +318,10 @@ class PlainJoiner:
             ts = min(int(oldest.click.ts) + window, self.watermark)
             over.append((ts, self.remembered.pop(0)))
         over.sort(key=lambda pair: (pair[0], pair[1].arrival))
+        for ts, waiting in over:
+            unit = waiting.unit
+            if unit is not None and not unit.is_over:
+                unit.is_over = True
+                if unit.position:
+                    self.predicted.append((ts, unit.is_converted, unit.told))
         return [(ts, bool(waiting.values), sum(waiting.values)) for ts, waiting in over]

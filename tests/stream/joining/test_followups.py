@@ -21,14 +21,14 @@ def following(*rows: tuple[int, int, int, str | None], max_pending: int = 100) -
 
 
 def converted(followups: Followups, watermark_ms: int = 1_000) -> list[tuple[int, bool, float]]:
-    matured, _ = followups.mature(watermark_ms)
+    matured, *_ = followups.mature(watermark_ms)
     columns = matured.ts_N.tolist(), matured.is_converted_N.tolist(), matured.value_N.tolist()
     return list(zip(*columns, strict=True))
 
 
 def test_a_conversion_joins_the_latest_click_before_it():
     followups = following((ANN, ITEM, 3, None), (ANN, ITEM, 5, None), (ANN, ITEM, 8, None))
-    assert followups.convert(pair(ANN, ITEM), 7, None, 1.5) == "joined"
+    assert followups.convert(pair(ANN, ITEM), 7, None, 1.5)[0] == "joined"
     assert converted(followups) == [(23, False, 0.0), (25, True, 1.5), (28, False, 0.0)]
 
 
@@ -41,8 +41,8 @@ def test_several_conversions_of_one_click_add_their_values():
 
 def test_a_conversion_that_is_delivered_twice_counts_once():
     followups = following((ANN, ITEM, 5, None))
-    assert followups.convert(pair(ANN, ITEM), 7, None, 1.5) == "joined"
-    assert followups.convert(pair(ANN, ITEM), 7, None, 1.5) == "repeated"
+    assert followups.convert(pair(ANN, ITEM), 7, None, 1.5)[0] == "joined"
+    assert followups.convert(pair(ANN, ITEM), 7, None, 1.5)[0] == "repeated"
     assert converted(followups) == [(25, True, 1.5)]
 
 
@@ -61,12 +61,12 @@ def test_a_conversion_that_is_delivered_twice_counts_once():
 )
 def test_a_conversion_meets_a_click_in_time_or_says_why_not(user, item, ts, named, verdict):
     followups = following((ANN, ITEM, 5, "r1"))
-    assert followups.convert(pair(user, item), ts, named, 1.0) == verdict
+    assert followups.convert(pair(user, item), ts, named, 1.0)[0] == verdict
 
 
 def test_a_conversion_passes_by_a_click_of_another_request():
     followups = following((ANN, ITEM, 3, None), (ANN, ITEM, 5, "r1"))
-    assert followups.convert(pair(ANN, ITEM), 7, "r2", 1.0) == "joined"
+    assert followups.convert(pair(ANN, ITEM), 7, "r2", 1.0)[0] == "joined"
     assert converted(followups) == [(23, True, 1.0), (25, False, 0.0)]
 
 
@@ -82,7 +82,7 @@ def test_clicks_mature_when_their_window_has_passed_by_time_and_arrival():
 def test_a_click_that_has_matured_is_not_known_any_more():
     followups = following((ANN, ITEM, 5, None))
     followups.mature(25)
-    assert followups.convert(pair(ANN, ITEM), 25, None, 1.0) == "orphan"
+    assert followups.convert(pair(ANN, ITEM), 25, None, 1.0)[0] == "orphan"
     assert not followups.has_click(pair(ANN, ITEM), 25)
 
 
@@ -90,7 +90,7 @@ def test_of_too_many_clicks_the_oldest_mature_early():
     followups = following(
         (ANN, ITEM, 5, None), (BOB, ITEM, 6, None), (BOB, OTHER, 9, None), max_pending=1
     )
-    matured, n_early = followups.mature(10)
+    matured, _, n_early = followups.mature(10)
     assert matured.ts_N.tolist() == [10, 10]
     assert n_early == 2
     assert followups.has_click(pair(BOB, OTHER), 9)

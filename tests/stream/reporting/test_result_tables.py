@@ -5,6 +5,7 @@ from stream.reporting.dead_letters import Reason, Sample
 from stream.reporting.result_tables import (
     alerts_table,
     clicks_table,
+    conversions_table,
     dead_letters_list,
     learners_table,
     quiet_rules,
@@ -73,6 +74,23 @@ def test_a_figure_that_is_not_kept_by_policy_is_a_dash_there():
 
 def test_without_lists_there_are_no_click_figures():
     assert clicks_table(run_of([clicks_only(1)])) is None
+
+
+def test_what_was_told_of_conversions_stands_by_learner():
+    told = {"total": 0.2, "samples": {"total": 1234}}
+    record = clicks_only(
+        1,
+        metrics={"predicted_conversion_rate": told, "conversion_auc": {"total": 0.75}},
+        shadows={"other": {"predicted_conversion_rate": told}, "silent": {}},
+    )
+    header, champion, shadow = rows(conversions_table(run_of([record])))
+    assert header[:3] == ["learner", "clicked items", "predicted conversion rate"]
+    assert champion[1:] == ["1,234", "20.00 %", "\u2013", "\u2013", "\u2013", "0.750"]
+    assert shadow[0] == "other"
+
+
+def test_without_predicted_conversions_there_is_no_table_of_them():
+    assert conversions_table(run_of([clicks_only(1)])) is None
 
 
 def test_alerts_tell_when_they_fired_how_bad_it_was_and_what_was_done():

@@ -33,10 +33,26 @@ def said(shop, clicks):
 
 
 def test_clicks_are_bought_as_often_as_the_quality_of_their_item_says(shop, clicks, bought):
-    probability_N = conversion_probability(shop, clicks.item_N)
+    probability_N = conversion_probability(shop, clicks.user_N, clicks.item_N, clicks.ts_N)
     is_good_N = shop.items.quality_V[clicks.item_N] > 0.65
     is_bought_N = np.isin(np.arange(N_CLICKS), bought.click_P)
     for rows in (is_good_N, ~is_good_N):
+        expected = probability_N[rows].sum()
+        variance = (probability_N * (1 - probability_N))[rows].sum()
+        assert abs(is_bought_N[rows].sum() - expected) < 3 * np.sqrt(variance)
+
+
+def test_where_taste_matters_a_click_is_bought_as_often_as_its_user_wants_the_category(clicks):
+    shop = Shop(
+        SimulatorConfig(users=100, items=200, seed=4, conversion_ratio=0.6, conversion_taste=1.0)
+    )
+    probability_N = conversion_probability(shop, clicks.user_N, clicks.item_N, clicks.ts_N)
+    taste_NC = shop.taste(clicks.user_N, clicks.ts_N)
+    wanted_N = taste_NC[np.arange(N_CLICKS), shop.items.category_V[clicks.item_N]]
+    quality_N = shop.items.quality_V[clicks.item_N]
+    np.testing.assert_allclose(probability_N, 0.6 * quality_N * wanted_N)
+    is_bought_N = np.isin(np.arange(N_CLICKS), purchases(shop, clicks).click_P)
+    for rows in (wanted_N > 0.4, wanted_N < 0.1):
         expected = probability_N[rows].sum()
         variance = (probability_N * (1 - probability_N))[rows].sum()
         assert abs(is_bought_N[rows].sum() - expected) < 3 * np.sqrt(variance)
