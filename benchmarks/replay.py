@@ -26,11 +26,12 @@ from torch.nn import functional
 from benchmarks.datasets import event_file
 from learners.item_content import ItemContent
 from learners.item_vectors import ItemVectors
+from learners.length_buckets import length_buckets
 from learners.panel import Panel
 from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
 from learners.top_items import top_items_of_tensor
-from learners.transformer import TransformerConfig, length_buckets
+from learners.transformer import TransformerConfig
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig

@@ -3,7 +3,9 @@
 import difflib
 import math
 
-from evaluators.click_figures import CLICK_METRICS, METRICS_BY_POLICY, SHARE_METRICS
+from evaluators.click_figures import CLICK_METRICS, SHARE_METRICS
+from evaluators.click_figures import METRICS_BY_POLICY as CLICK_METRICS_BY_POLICY
+from evaluators.offpolicy_estimates import OFF_POLICY_METRICS
 from evaluators.ranking import figure_names
 from evaluators.steps import STEP_METRICS
 from evaluators.windows import WINDOWS
@@ -11,6 +13,7 @@ from evaluators.windows import WINDOWS
 __all__ = [
     "METRICS_BY_POLICY",
     "MODEL_METRICS",
+    "OFF_POLICY_METRICS",
     "POLICY_METRICS",
     "STEP_METRICS",
     "WINDOWS",
@@ -24,7 +27,13 @@ POLICY_METRICS = frozenset(SHARE_METRICS)
 MODEL_METRICS = frozenset(CLICK_METRICS) - POLICY_METRICS
 """These judge the champion's click probabilities: a champion that gives none has none of them."""
 
+METRICS_BY_POLICY = CLICK_METRICS_BY_POLICY | frozenset(OFF_POLICY_METRICS)
+"""Of a policy's own lists, or, off-policy, of what it would have had where others showed them."""
+
 _UNBOUNDED = {"log_loss", "normalized_entropy", "calibration_ratio"}
+_UNBOUNDED |= {"ips_ctr", "clipped_ips_ctr", "mean_weight", "effective_samples"}
+# What a model expected, corrected by weights, may end below 0.
+_SIGNED = {"dr_ctr", "clipped_dr_ctr", "switch_dr_ctr"}
 
 
 def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
@@ -41,8 +50,11 @@ def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
     ((0.0, 1.0), (0.0, inf))
     """
     return {
-        name: (0.0, math.inf if name in _UNBOUNDED else 1.0)
-        for name in (*figure_names(ks), *CLICK_METRICS, *STEP_METRICS)
+        name: (
+            -math.inf if name in _SIGNED else 0.0,
+            math.inf if name in _UNBOUNDED | _SIGNED else 1.0,
+        )
+        for name in (*figure_names(ks), *CLICK_METRICS, *STEP_METRICS, *OFF_POLICY_METRICS)
     }
 
 

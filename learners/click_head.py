@@ -95,6 +95,13 @@ class ClickHead:
         probability_S: Float64s = _probability(logit_S).numpy()
         return probability_S
 
+    def by_place(self, features_SF: Tensor, item_S: Int32s, n_places: int) -> Float64s:
+        """Probability of a click on each item at each place up to `MAX_POSITION`, shape (S, K)."""
+        place_K, match_F = self._weight_W[1 : n_places + 1], self._weight_W[MAX_POSITION + 1 :]
+        logit_S = self._weight_W[0] + features_SF @ match_F + self._item_terms(item_S)
+        probability_SK: Float64s = _probability(logit_S[:, None] + place_K).numpy()
+        return probability_SK
+
     def learn(
         self, features_SF: Tensor, taught: Sequence[ShownLessons], forgetting: float = 1.0
     ) -> None:

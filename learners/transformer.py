@@ -5,7 +5,6 @@
 """
 
 import math
-from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
@@ -25,12 +24,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from learners.averaging import AveragedScorer
+from learners.choosing import with_choice
 from learners.click_features import N_FEATURES, click_features, steps
 from learners.click_head import ClickHead
 from learners.finetuner import FineTuner, FineTunerConfig
 from learners.in_play import InPlay, rows_of_lists, rows_read
 from learners.item_content import ItemContent, ItemContentConfig
 from learners.item_vectors import ItemVectors
+from learners.length_buckets import length_buckets
 from learners.replay import ReplayBuffer, minibatches
 from learners.sampling import NegativeSampler, SamplingConfig
 from learners.scored import Scored, exclude
@@ -50,9 +51,6 @@ from stream.values import (
     State,
     Steps,
 )
-
-# Histories are padded to one of these lengths: short sessions do not pay for long ones.
-_BUCKET_ENDS = (4, 8, 16, 32)
 
 # What the draws of a step are for: the negatives of step n share no bit with its other draws.
 _OF_NEGATIVES = 1
@@ -139,7 +137,17 @@ class TransformerLearner:
     def predict(self, queries: Queries) -> Predictions:
         scored = self.score(queries)
         top_items_BK = scored.top_items(queries.k)[queries.context_of_B]
-        return Predictions(top_items_BK, scored.click_probability_S)
+        told = Predictions(top_items_BK, scored.click_probability_S)
+        return with_choice(told, queries, self.best, self.click_by_place)
+
+    def best(self, queries: Queries, n: int) -> tuple[Int32s, Float64s]:
+        """The best n rows of each query, and their scores."""
+        row_CN, score_CN = self.score(queries).best(n)
+        return row_CN[queries.context_of_B], score_CN[queries.context_of_B]
+
+    def click_by_place(self, shown: Shown, n_places: int) -> Float64s:
+        """How likely each item of lists is clicked at each of the first places, shape (S, K)."""
+        return self._clicks.by_place(self._features(shown), shown.item_S, n_places)
 
     def score(self, queries: Queries) -> Scored:
         """What every item gets for each context, and how likely the lists shown are clicked."""
@@ -378,17 +386,6 @@ def _device(wanted: str) -> torch.device:
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(wanted)
-
-
-def length_buckets(length_C: Int32s) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Sequences of similar length, with the length to pad them to."""
-    longest = int(length_C.max(initial=0))
-    shorter = -1
-    for end in (*(end for end in _BUCKET_ENDS if end < longest), longest):
-        chosen = np.flatnonzero((length_C > shorter) & (length_C <= end))
-        if len(chosen):
-            yield chosen, end
-        shorter = end
 
 
 def _both(first: Contexts, second: Contexts) -> Contexts:

@@ -16,6 +16,7 @@ from stream.events import Forget, Item
 from stream.histories import Histories
 from stream.id_hash import hash64
 from stream.sequences import ragged_indices
+from stream.targets import ChoiceAsked, ChoiceRule
 from stream.timelines import Timelines, is_live, pack_items, rows_of
 from stream.values import (
     Batch,
@@ -45,6 +46,8 @@ class ContextBuilder:
         How many items each query wants.
     exclude_seen : bool
         Whether items a user has clicked are left out of the user's ranking.
+    rule : ChoiceRule, optional
+        How the champion would choose what is shown, to be told of each list; else nobody asks.
     """
 
     def __init__(
@@ -54,12 +57,14 @@ class ContextBuilder:
         history_items: int,
         k: int,
         exclude_seen: bool,
+        rule: ChoiceRule | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._histories = histories
         self._history_items = history_items
         self._k = k
         self._exclude_seen = exclude_seen
+        self._rule = rule
         self._merged: tuple[Batch, dict[str, int], Timelines] | None = None
 
     def without_repeats(self, batch: Batch) -> Batch:
@@ -167,15 +172,23 @@ class ContextBuilder:
         contexts, context_of_N = self._contexts(entries, group_N, end_N)
         for n, slots in _own_clicks(batch, timelines, end_N).items():  # a clock ran ahead: rare
             rows = entries.rows(int(group_N[n]), int(end_N[n]), without=slots)
-            contexts = _appended(contexts, rows[-self._history_items :])
+            contexts = _appended(contexts, rows[-self._history_items :], rows)
             context_of_N[n] = len(contexts.length_C) - 1
         length_N = np.diff(lists.starts)
+        choice = None
+        if self._rule is not None:
+            pause_ms = self._histories.session_gap_ms
+            session_N = timelines.open_sessions(group_N, end_N, lists.ts_N, pause_ms)
+            n_live_N = entries.until_E[end_N] - entries.until_E[session_N]
+            session_length_N = np.minimum(n_live_N, contexts.length_C[context_of_N])
+            choice = ChoiceAsked(self._rule, session_length_N.astype(np.int32))
         return Shown(
-            contexts=replace(contexts, seen=None),
+            contexts=contexts if choice else replace(contexts, seen=None),
             context_of_N=context_of_N,
             starts=lists.starts,
             item_S=self._catalogue.rows(lists.item_S),
             position_S=ragged_indices(np.ones_like(length_N), length_N).astype(np.int32),
+            choice=choice,
         )
 
     def _contexts(
@@ -243,13 +256,17 @@ def _own_clicks(batch: Batch, timelines: Timelines, end_N: Int64s) -> dict[int, 
     return own
 
 
-def _appended(contexts: Contexts, row_T: Int32s) -> Contexts:
-    """The contexts, and one more that holds these rows."""
+def _appended(contexts: Contexts, row_T: Int32s, seen_T: Int32s) -> Contexts:
+    """The contexts, and one more that holds these rows and has seen those."""
     n_steps = max(contexts.history_CT.shape[1], len(row_T))
     history_CT = np.full((len(contexts.length_C) + 1, n_steps), -1, np.int32)
     history_CT[:-1, : contexts.history_CT.shape[1]] = contexts.history_CT
     history_CT[-1, : len(row_T)] = row_T
-    return Contexts(history_CT, np.append(contexts.length_C, np.int32(len(row_T))))
+    seen = contexts.seen
+    if seen is not None:
+        starts = np.append(seen.starts, seen.starts[-1] + len(seen_T))
+        seen = Ragged(starts, np.concatenate([seen.values, seen_T]))
+    return Contexts(history_CT, np.append(contexts.length_C, np.int32(len(row_T))), seen)
 
 
 def _kept(clicks: Clicks, is_kept_B: Bools) -> Clicks:

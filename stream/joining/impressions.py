@@ -12,6 +12,7 @@ import numpy as np
 from stream.growth import grown
 from stream.joining.growing_columns import GrowingColumns
 from stream.joining.pair_chains import PairChains, pair_keys
+from stream.joining.target_columns import TargetColumns
 from stream.joining.waiting import Waiting
 from stream.sequences import ragged_indices
 from stream.values import (
@@ -41,8 +42,9 @@ class PendingLists:
     Users and items are compared by their 64-bit hashes, requests as they are.
 
     Memory: about 250 bytes a list with its request, 4 bytes an entry of its context, 17 bytes a
-    shown item and 8 more for each learner; 28 more where clicks do not name their request. Up to
-    four times that: as much again may be gone and not cleared away yet, and columns double.
+    shown item and 8 more for each learner; 28 more where clicks do not name their request, and
+    what `TargetColumns` takes where other policies are asked about. Up to four times that: as
+    much again may be gone and not cleared away yet, and columns double.
 
     Parameters
     ----------
@@ -78,6 +80,7 @@ class PendingLists:
                 "probability": (np.float64, len(self._learners)),
             }
         )
+        self._targets = TargetColumns()
         self._entries = GrowingColumns({"row": np.int32})
         # The number of the first batch in which a row meant what it means now.
         self._live_from_V: Int64s = np.zeros(1, np.int64)
@@ -131,6 +134,7 @@ class PendingLists:
             is_clicked=False,
             probability=np.nan,
         )
+        self._targets.extend(len(item_S))
         self._entries.extend(int(n_entries_N.sum()), row=history_NT[is_filled_NT])
         self._n_shown += len(item_S)
         self._know_rows(int(max(shown.item_S.max(initial=-1), history_NT.max(initial=-1))) + 1)
@@ -141,6 +145,19 @@ class PendingLists:
             told = predictions[name].click_probability_S if name in predictions else None
             if told is not None:
                 self._items["probability"][first:, column] = told
+
+    def keep_targets(
+        self, first: int, lists: Impressions, predictions: Mapping[str, Predictions]
+    ) -> None:
+        """Remember how other policies would have shown the items from `first` on."""
+        champion = next(iter(predictions.values()), None)
+        choice = None if champion is None else champion.choice
+        self._targets.put(first, lists.propensity_S, choice, lists.given_of)
+
+    @property
+    def n_targets_left_out(self) -> int:
+        """Given probabilities that belong to policies past the cap."""
+        return self._targets.n_left_out
 
     def places(self, requests: Sequence[str | None]) -> Int64s:
         """The place of each request's list, -1 where none waits."""
@@ -239,6 +256,7 @@ class PendingLists:
                 for column, name in enumerate(self._learners)
                 if not np.isnan(told_SL[:, column]).all()
             },
+            targets=self._targets.targets(index),
         )
 
     def as_scored(self, place_M: Int64s) -> tuple[Shown, Bools]:
@@ -273,6 +291,7 @@ class PendingLists:
             "schema_version": 1,
             "lists": self._lists.state_dict(),
             "items": self._items.state_dict(),
+            "targets": self._targets.state_dict(),
             "entries": self._entries.state_dict(),
             "live_from": self._live_from_V[: self._n_rows],
             "learners": list(self._learners),
@@ -286,6 +305,7 @@ class PendingLists:
             if name in state["learners"]:
                 kept[:, column] = told[:, state["learners"].index(name)]
         self._items.load_state_dict(state["items"] | {"probability": kept})
+        self._targets.load_state_dict(state["targets"])
         self._entries.load_state_dict(state["entries"])
         self._n_rows = 0
         self._live_from_V = np.zeros(1, np.int64)
@@ -349,12 +369,14 @@ class PendingLists:
 
     def _clear_away(self) -> None:
         self._lists.clear_away()
-        for starts, lengths, columns in (
-            ("item_start", "n_items", self._items),
-            ("entry_start", "n_entries", self._entries),
+        for starts, lengths, tables in (
+            ("item_start", "n_items", (self._items, self._targets)),
+            ("entry_start", "n_entries", (self._entries,)),
         ):
             length_N = self._lists.array(lengths)
-            columns.keep(ragged_indices(self._lists.array(starts), length_N))
+            index = ragged_indices(self._lists.array(starts), length_N)
+            for columns in tables:
+                columns.keep(index)
             self._lists.array(starts)[:] = np.cumsum(length_N) - length_N
         self._index_again()
 
