@@ -217,7 +217,8 @@ class Moments:
         Empirical Bernstein bounds [1]_ of what clipped weights tell, which have a largest value:
         clipping only lowers the mean of w r, and that of w (1 - r), so that the lower bound of the
         first lies below the CTR, and 1 less the lower bound of the second above it [2]_. Nothing
-        is assumed but that lists are independent and propensities right; they are wide.
+        is assumed but that lists are independent and propensities right; they are wide. A lower
+        one above the upper one says that propensities or probabilities are wrong.
 
         Parameters
         ----------

@@ -44,8 +44,8 @@ class Impression(Struct, tag_field="type", tag="impression"):
     ts: Ts
     propensities: list[float] | None = None
     policy: str | None = None
-    targets: dict[str, list[float]] | None = None
     context: dict[str, Any] | None = None
+    targets: dict[str, list[float]] | None = None
 
 
 class Conversion(Struct, tag_field="type", tag="conversion"):

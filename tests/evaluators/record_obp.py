@@ -13,6 +13,7 @@ stood in for by empty modules.
 
 import csv
 import gzip
+import importlib
 import importlib.abc
 import importlib.machinery
 import json
@@ -93,19 +94,17 @@ def _rows(folder, policy):
 
 def estimates(rounds):
     """What obp says, by our names."""
-    from obp.ope import DoublyRobust, InverseProbabilityWeighting, SwitchDoublyRobust
-    from obp.ope import SelfNormalizedInverseProbabilityWeighting as Snips
-
+    ope = importlib.import_module("obp.ope")
     found = {
-        "ips_ctr": InverseProbabilityWeighting(),
-        "snips_ctr": Snips(),
-        "dr_ctr": DoublyRobust(),
+        "ips_ctr": ope.InverseProbabilityWeighting(),
+        "snips_ctr": ope.SelfNormalizedInverseProbabilityWeighting(),
+        "dr_ctr": ope.DoublyRobust(),
     }
     for max_weight in MAX_WEIGHTS:
         found |= {
-            f"clipped_ips_ctr {max_weight}": InverseProbabilityWeighting(lambda_=max_weight),
-            f"clipped_dr_ctr {max_weight}": DoublyRobust(lambda_=max_weight),
-            f"switch_dr_ctr {max_weight}": SwitchDoublyRobust(lambda_=max_weight),
+            f"clipped_ips_ctr {max_weight}": ope.InverseProbabilityWeighting(lambda_=max_weight),
+            f"clipped_dr_ctr {max_weight}": ope.DoublyRobust(lambda_=max_weight),
+            f"switch_dr_ctr {max_weight}": ope.SwitchDoublyRobust(lambda_=max_weight),
         }
     return {
         name: float(estimator.estimate_policy_value(**rounds)) for name, estimator in found.items()
@@ -145,10 +144,8 @@ class _EmptyModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def main():
     sys.meta_path.append(_EmptyModules())
-    import obp
-
     reference = {
-        "obp": obp.__version__,
+        "obp": importlib.import_module("obp").__version__,
         "random": {str(seed): estimates(random_rounds(seed)) for seed in SEEDS},
         "open_bandit": estimates(open_bandit_rounds(Path(sys.argv[1]))),
     }
