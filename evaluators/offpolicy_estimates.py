@@ -193,7 +193,8 @@ class Moments:
         .. math:: v \pm 1.96 \sqrt{\frac{N}{N - 1}} \frac{\sqrt{\sum (a - v b)^2}}{\sum b}
 
         Few lists with large weights scatter like anything but the normal distribution: the
-        interval then errs on the narrow side. None for fewer than two lists or five hits, and for
+        interval then errs on the narrow side. Where weights were clipped, or left to the model, it
+        is an interval of what that comes to, which lies beside the CTR. None for fewer than two lists or five hits, and for
         what is no estimate.
         """
         value = self.value(metric)
