@@ -72,6 +72,7 @@ benchmarks: install kafka-for-tests  ## print every figure of benchmarks/RESULTS
 	$(BIN)/python -m benchmarks.decode
 	$(BIN)/python -m benchmarks.replay --events 10000
 	$(BIN)/python -m benchmarks.clicks
+	$(BIN)/python -m benchmarks.offpolicy
 	$(BIN)/python -m benchmarks.catalogue_scale
 	$(BIN)/python -m benchmarks.recovery_from_drift
 	$(BIN)/python -m benchmarks.ml100k --set threads=1

@@ -20,6 +20,7 @@ from pydantic import (
 
 from evaluators.vocabulary import (
     METRICS_BY_POLICY,
+    OFF_POLICY_METRICS,
     POLICY_METRICS,
     metric_ranges,
     nearest_metric,
@@ -268,10 +269,13 @@ def check_rules(config: AlertsConfig, ks: tuple[int, ...]) -> None:
             )
         _check_levels(title, rule, ranges[rule.metric])
         _check_reference(title, rule, config.evaluate_every)
-        if rule.react in ("freeze", "rollback") and rule.metric in POLICY_METRICS:
+        whose = "the policy that showed the lists" if rule.metric in POLICY_METRICS else None
+        if rule.metric in OFF_POLICY_METRICS and rule.policy is not None:
+            whose = f"the policy {rule.policy!r}"
+        if rule.react in ("freeze", "rollback") and whose is not None:
             raise ValueError(
-                f"{title}: react {rule.react} is refused on {rule.metric}: the policy that showed "
-                "the lists earned it, not the champion's weights; write react: boost or none, or "
+                f"{title}: react {rule.react} is refused on {rule.metric}: {whose} "
+                "earned it, not the champion's weights; write react: boost or none, or "
                 "watch a ranking figure such as recall"
             )
 

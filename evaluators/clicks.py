@@ -13,8 +13,9 @@ import numpy as np
 from evaluators.click_figures import METRICS_BY_POLICY, MODEL_METRICS, SHARE_METRICS
 from evaluators.click_windows import ProbabilityWindows, ShareWindows
 from evaluators.confidence import share_interval
+from evaluators.figures import as_record
 from evaluators.row_windows import RowSamples, row_samples
-from evaluators.windows import WINDOWS, TimeBuckets, WindowSizes, figure_record
+from evaluators.windows import WINDOWS, TimeBuckets, WindowSizes
 from stream.conversions import Conversions
 from stream.values import Int64s, Matured, Reading, Record, State
 
@@ -206,7 +207,7 @@ class ClickJudge:
         figures: Record = {}
         for name, windows in self._shares.items():
             readings = {over: windows.reading(over, row) for over in WINDOWS}
-            if figure := figure_record(readings):
+            if figure := as_record(readings):
                 if name != "conversion_rate":
                     figure["interval"] = _intervals(windows, row)
                 figures[name] = figure
@@ -228,5 +229,5 @@ def _model_figures(windows: ProbabilityWindows, row: int) -> Record:
     return {
         name: figure
         for name in MODEL_METRICS
-        if (figure := figure_record({over: one.get(name) for over, one in figures_of.items()}))
+        if (figure := as_record({over: one.get(name) for over, one in figures_of.items()}))
     }

@@ -127,6 +127,52 @@ def share_interval(n_hits: int, n_samples: int, alpha: float = 0.05) -> tuple[fl
     return max((middle - margin) / (1 + square), 0.0), min((middle + margin) / (1 + square), 1.0)
 
 
+def normal_margin(alpha: float) -> float:
+    """Standard errors on either side of an estimate that leave out the truth with this probability.
+
+    Examples
+    --------
+    >>> round(normal_margin(0.05), 3)
+    1.96
+    """
+    return _normal_quantile(alpha)
+
+
+def bernstein_margin(n_samples: int, variance: float, largest: float, alpha: float) -> float:
+    r"""How far below a mean of samples the mean that was to be expected may lie [1]_.
+
+    For n independent samples in [0, `largest`] with the sample variance v,
+
+    .. math:: \sqrt{\frac{2 v \ln (2 / \alpha)}{n}} +
+              \frac{7 \, largest \ln (2 / \alpha)}{3 (n - 1)}
+
+    is exceeded with a probability of at most `alpha`, whatever their distributions are.
+
+    Parameters
+    ----------
+    n_samples : int
+        At least 2.
+    variance : float
+        Of the samples; it divides by n - 1.
+    largest : float
+        What no sample can exceed.
+    alpha : float
+        Probability of error, on this side alone.
+
+    References
+    ----------
+    .. [1] Maurer, Pontil. Empirical Bernstein bounds and sample variance penalization. COLT 2009.
+
+    Examples
+    --------
+    >>> round(bernstein_margin(10_000, 0.04, 1.0, alpha=0.05), 4)
+    0.0063
+    """
+    log_term = math.log(2 / alpha)
+    spread = math.sqrt(2 * variance * log_term / n_samples)
+    return spread + 7 * largest * log_term / (3 * (n_samples - 1))
+
+
 @functools.lru_cache(maxsize=8)
 def _normal_quantile(alpha: float) -> float:
     if not 0.0 < alpha < 1.0:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluators.click_windows import ProbabilityWindows
+from evaluators.figures import as_record
 from evaluators.row_windows import row_samples
-from evaluators.windows import WINDOWS, TimeBuckets, WindowSizes, figure_record
+from evaluators.windows import WINDOWS, TimeBuckets, WindowSizes
 from stream.conversions import PredictedConversions
 from stream.values import Reading, Record, State
 
@@ -117,7 +118,7 @@ class ConversionJudge:
 def _record(windows: ProbabilityWindows) -> Record:
     figures_of = {over: windows.figures(over, 0) for over in WINDOWS}
     records = {
-        name: figure_record({over: figures.get(of) for over, figures in figures_of.items()})
+        name: as_record({over: figures.get(of) for over, figures in figures_of.items()})
         for name, of in _FIGURE_OF.items()
     }
     return {name: record for name, record in records.items() if record}

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from evaluators.click_figures import CLICK_METRICS
 from evaluators.clicks import ClickJudge
 from evaluators.conversions import CONVERSION_METRICS, ConversionJudge
+from evaluators.offpolicy import OffPolicyConfig, OffPolicyJudge
+from evaluators.offpolicy_estimates import OFF_POLICY_METRICS
 from evaluators.ranking import RankingConfig
 from evaluators.ranking_judge import RankingJudge
 from evaluators.steps import STEP_METRICS, StepJudge
@@ -34,6 +36,8 @@ class EvaluatorConfig(BaseModel):
         Weight that the window `faded` keeps per sample; 0.9999 halves a sample in 6,931.
     emit_events : int
         Clicks and shown items judged between two records.
+    off_policy : OffPolicyConfig
+        Which policy is judged that did not show the lists.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +46,7 @@ class EvaluatorConfig(BaseModel):
     window_time: Annotated[DurationMs, Field(ge=1_000)] = 3_600_000
     fade: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9999
     emit_events: PositiveInt = 1000
+    off_policy: OffPolicyConfig = OffPolicyConfig()
 
 
 class PrequentialEvaluator:
@@ -49,15 +54,18 @@ class PrequentialEvaluator:
 
     A record holds, under `metrics`, each figure's value over each window and the samples behind
     it; a window without a sample is left out. Shares of what was shown also have an `interval`,
-    where they lie with 95 % confidence at one look; see `share_interval`. `policies` holds the
-    click figures of each logging policy, and `reliability` the champion's probabilities against
-    what was clicked. For each shadow, `difference` is the champion's figure less the shadow's on
-    the same samples since start, and `interval`, of ranking figures, is where that difference
-    lies with 95 % confidence at all times at once (each interval for itself). A record is written
-    by the first batch after which another `emit_events` clicks and shown items were judged.
+    where they lie with 95 % confidence at one look; see `share_interval`, and for the estimates of
+    what the champion would have had `Moments`. `policies` holds the click figures of each logging
+    policy, and estimates for those whose probabilities came with lists; `reliability` holds the
+    champion's probabilities against what was clicked. For each shadow, `difference` is the
+    champion's figure less the shadow's on the same samples since start, and `interval`, of ranking
+    figures, is where that difference lies with 95 % confidence at all times at once (each interval
+    for itself). A record is written by the first batch after which another `emit_events` clicks
+    and shown items were judged.
 
-    Memory is bounded: see `RankingJudge`, `ClickJudge` and `ConversionJudge`. With the default
-    settings and without lists it is 20 KiB for the champion and 24 KiB for each shadow.
+    Memory is bounded: see `RankingJudge`, `ClickJudge`, `ConversionJudge` and `OffPolicyJudge`.
+    With the default settings and without lists it is 20 KiB for the champion and 24 KiB for each
+    shadow.
 
     Parameters
     ----------
@@ -84,6 +92,7 @@ class PrequentialEvaluator:
         self._clicks = ClickJudge(learners, sizes)
         self._conversions = ConversionJudge(learners, sizes)
         self._steps = StepJudge(sizes)
+        self._off_policy = OffPolicyJudge(learners[0], config.off_policy, sizes)
         self._shadows = list(learners[1:])
         self._ks = ranking.ks
         self._emit_events = config.emit_events
@@ -95,6 +104,7 @@ class PrequentialEvaluator:
             "window_events": config.window_events,
             "window_time_ms": config.window_time,
             "fade": config.fade,
+            "off_policy": config.off_policy.model_dump(),
         }
         self._seq = -1
         self._watermark_ms = 0
@@ -106,6 +116,7 @@ class PrequentialEvaluator:
         self._clicks.update(outcomes.matured, outcomes.conversions, outcomes.watermark_ms)
         self._conversions.update(outcomes.predicted_conversions, outcomes.watermark_ms)
         self._steps.update(outcomes.steps, outcomes.watermark_ms)
+        self._off_policy.update(outcomes.matured, outcomes.watermark_ms)
         self._seq = outcomes.seq
         self._watermark_ms = outcomes.watermark_ms
         self._join_counts = dict(outcomes.join_counts)
@@ -124,15 +135,22 @@ class PrequentialEvaluator:
             "name": "metrics",
             "events": self._ranking.n_clicks,
             "watermark_ms": self._watermark_ms,
-            "metrics": {**ranking, **clicks, **conversions, **self._steps.metrics()},
+            "metrics": {
+                **ranking,
+                **clicks,
+                **conversions,
+                **self._steps.metrics(),
+                **self._off_policy.metrics(),
+            },
             "shadows": dict(zip(self._shadows, shadows, strict=True)),
-            "policies": self._clicks.policies(),
+            "policies": _joined(self._clicks.policies(), self._off_policy.policies()),
             "counts": {
                 **self._join_counts,
                 **self._ranking.counts(),
                 **self._clicks.counts(),
                 **self._conversions.counts(),
                 **self._steps.counts(),
+                **self._off_policy.counts(),
             },
         }
         if reliability := self._clicks.reliability():
@@ -144,6 +162,8 @@ class PrequentialEvaluator:
             raise ValueError(f"expected a window out of {', '.join(WINDOWS)}, got {over}")
         if metric in CLICK_METRICS:
             return self._clicks.reading(metric, over, policy)
+        if metric in OFF_POLICY_METRICS:
+            return self._off_policy.reading(metric, over, policy)
         if metric not in (*self._ranking.figures, *CONVERSION_METRICS, *STEP_METRICS):
             raise ValueError(
                 f"no metric is called {metric}; did you mean {nearest_metric(metric, self._ks)}?"
@@ -164,6 +184,7 @@ class PrequentialEvaluator:
             "clicks": self._clicks.state_dict(),
             "conversions": self._conversions.state_dict(),
             "steps": self._steps.state_dict(),
+            "off_policy": self._off_policy.state_dict(),
             "seq": self._seq,
             "watermark_ms": self._watermark_ms,
             "join_counts": self._join_counts,
@@ -185,9 +206,16 @@ class PrequentialEvaluator:
         self._clicks.load_state_dict(state["clicks"])
         self._conversions.load_state_dict(state["conversions"])
         self._steps.load_state_dict(state["steps"])
+        self._off_policy.load_state_dict(state["off_policy"])
         self._seq = state["seq"]
         self._watermark_ms = state["watermark_ms"]
         self._join_counts = dict(state["join_counts"])
 
     def _n_judged(self) -> int:
         return self._ranking.n_clicks + self._clicks.n_shown
+
+
+def _joined(one: Record, other: Record) -> Record:
+    """The figures of both, by policy."""
+    names = [*one, *(name for name in other if name not in one)]
+    return {name: {**one.get(name, {}), **other.get(name, {})} for name in names}

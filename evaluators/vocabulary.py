@@ -3,8 +3,10 @@
 import difflib
 import math
 
-from evaluators.click_figures import CLICK_METRICS, METRICS_BY_POLICY, SHARE_METRICS
+from evaluators.click_figures import CLICK_METRICS, SHARE_METRICS
+from evaluators.click_figures import METRICS_BY_POLICY as CLICK_METRICS_BY_POLICY
 from evaluators.conversions import CONVERSION_METRICS
+from evaluators.offpolicy_estimates import OFF_POLICY_METRICS
 from evaluators.ranking import figure_names
 from evaluators.steps import STEP_METRICS
 from evaluators.windows import WINDOWS
@@ -12,6 +14,7 @@ from evaluators.windows import WINDOWS
 __all__ = [
     "METRICS_BY_POLICY",
     "MODEL_METRICS",
+    "OFF_POLICY_METRICS",
     "POLICY_METRICS",
     "STEP_METRICS",
     "WINDOWS",
@@ -26,7 +29,16 @@ MODEL_METRICS = frozenset((*CLICK_METRICS, *CONVERSION_METRICS)) - POLICY_METRIC
 """These judge the champion's click and conversion probabilities: a champion that gives none has
 none of them."""
 
-_UNBOUNDED = ("log_loss", "normalized_entropy", "calibration_ratio")
+METRICS_BY_POLICY = CLICK_METRICS_BY_POLICY | frozenset(OFF_POLICY_METRICS)
+"""Of a policy's own lists, or, off-policy, of what it would have had where others showed them."""
+
+_LOSSES = ("log_loss", "normalized_entropy", "calibration_ratio")
+# What a model expected, corrected by weights, may end below 0.
+_SIGNED = frozenset({"dr_ctr", "clipped_dr_ctr", "switch_dr_ctr"})
+_UNBOUNDED = _SIGNED | {
+    *("ips_ctr", "clipped_ips_ctr", "mean_weight", "effective_samples"),
+    *(name for name in (*CLICK_METRICS, *CONVERSION_METRICS) if name.endswith(_LOSSES)),
+}
 
 
 def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
@@ -43,8 +55,14 @@ def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
     ((0.0, 1.0), (0.0, inf))
     """
     return {
-        name: (0.0, math.inf if name.endswith(_UNBOUNDED) else 1.0)
-        for name in (*figure_names(ks), *CLICK_METRICS, *CONVERSION_METRICS, *STEP_METRICS)
+        name: (-math.inf if name in _SIGNED else 0.0, math.inf if name in _UNBOUNDED else 1.0)
+        for name in (
+            *figure_names(ks),
+            *CLICK_METRICS,
+            *CONVERSION_METRICS,
+            *STEP_METRICS,
+            *OFF_POLICY_METRICS,
+        )
     }
 
 

@@ -7,13 +7,12 @@ Each window keeps, for each learner, how many samples had which rank. The whole 
 is float64 and depends on it only by rounding.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.values import Float64s, Int64s, Reading, Record, State
+from stream.values import Float64s, Int64s, State
 
 WINDOWS = ("total", "events", "time", "faded")
 
@@ -285,14 +284,3 @@ def _weigh(rank_LN: Int64s, weight_N: Float64s, n_ranks: int) -> Float64s:
     weight_LN = np.broadcast_to(weight_N, rank_LN.shape)
     flat = np.bincount(bin_LN.reshape(-1), weight_LN.reshape(-1), len(rank_LN) * n_ranks)
     return np.asarray(flat, np.float64).reshape(-1, n_ranks)
-
-
-def figure_record(reading_of: Mapping[str, Reading | None]) -> Record:
-    """A figure over the windows where it has a value; empty where it has none."""
-    found = {over: reading for over, reading in reading_of.items() if reading is not None}
-    if not found:
-        return {}
-    return {
-        **{over: reading.value for over, reading in found.items()},
-        "samples": {over: reading.samples for over, reading in found.items()},
-    }

@@ -23,10 +23,11 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from torch import Tensor
 
 from learners.blend_features import Union, features, n_features, union
+from learners.choosing import with_choice
 from learners.distinct_queries import distinct_queries
 from learners.ranked import Ranked
 from learners.reranker import Reranker, RerankerConfig
-from learners.top_items import top_items_of_candidates
+from learners.top_items import top_candidates, top_items_of_candidates
 from learners.transformer import TransformerLearner
 from stream.context_rows import chosen
 from stream.protocols import Learner
@@ -34,6 +35,7 @@ from stream.values import (
     Bools,
     Changes,
     Float64s,
+    Int32s,
     Int64s,
     Lessons,
     Outcomes,
@@ -115,7 +117,8 @@ class Blend:
         }
         first = parts[self._transformer_name]
         parts[self._transformer_name] = Predictions(first.top_items_BK, *asked.told)
-        return Predictions(top_items_PK[asked.place_of_B], *asked.told), parts
+        told = Predictions(top_items_PK[asked.place_of_B], *asked.told)
+        return with_choice(told, queries, self._best, self._transformer.click_by_place), parts
 
     def learn(self, outcomes: Outcomes) -> None:
         """Teach the network what the parts said before they learn the answers themselves."""
@@ -192,6 +195,15 @@ class Blend:
             feature_UF=feature_UF,
             told=scores.told,
         )
+
+    def _best(self, queries: Queries, n: int) -> tuple[Int32s, Float64s]:
+        """The best n rows of each query, and their scores."""
+        asked = self._ask(queries)
+        score_U = self._reranker.scores(asked.feature_UF).double().numpy()
+        query_U, row_U = asked.joined.query_U, asked.joined.row_U.astype(np.int32)
+        n_asked = len(asked.scored.row_BN)
+        row_PN, score_PN = top_candidates(query_U, row_U, score_U, n_asked, queries.tie_hash_V, n)
+        return row_PN[asked.place_of_B], score_PN[asked.place_of_B]
 
     def _learn_order(self, outcomes: Outcomes) -> None:
         """One lesson for each click that was among the candidates."""

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from learners.logistic_beliefs import Answers, LogisticBeliefs
+from learners.logistic_beliefs import Answers, LogisticBeliefs, probability
 from stream.values import Changes, Float64s, Int32s, ShownLessons, State
 
 PRIOR_CLICK_RATIO = 0.05
@@ -70,6 +70,13 @@ class ClickHead:
             Places from 1 on.
         """
         return self._beliefs.probabilities(_design(features_SF, position_S), item_S)
+
+    def by_place(self, features_SF: Tensor, item_S: Int32s, n_places: int) -> Float64s:
+        """Probability of a click on each item at each place up to `MAX_POSITION`, shape (S, K)."""
+        place_K = self._beliefs.weight_W[1 : n_places + 1]
+        first_S = self.logits(features_SF, item_S, np.ones(len(item_S), np.int32))
+        probability_SK: Float64s = probability(first_S[:, None] + (place_K - place_K[:1])).numpy()
+        return probability_SK
 
     def learn(
         self, features_SF: Tensor, taught: Sequence[ShownLessons], forgetting: float = 1.0

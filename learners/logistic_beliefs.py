@@ -67,8 +67,8 @@ class LogisticBeliefs:
     def __init__(self, precision_W: Sequence[float], prior_ratio: float) -> None:
         self._prior_WW = torch.diag(torch.tensor(list(precision_W), dtype=torch.float64))
         self._precision_WW = self._prior_WW.clone()
-        self._weight_W = torch.zeros(len(self._prior_WW), dtype=torch.float64)
-        self._weight_W[0] = math.log(prior_ratio / (1 - prior_ratio))
+        self.weight_W = torch.zeros(len(self._prior_WW), dtype=torch.float64)
+        self.weight_W[0] = math.log(prior_ratio / (1 - prior_ratio))
         self._item_V = torch.zeros(0, dtype=torch.float64)
         self._item_precision_V = torch.zeros(0, dtype=torch.float64)
         self._n_items = 0
@@ -76,7 +76,7 @@ class LogisticBeliefs:
     def logits(self, design_SW: Tensor, item_S: Int32s) -> Tensor:
         """Log odds of each sample; a gradient reaches the design, never the weights."""
         items = _Items(item_S)
-        return design_SW @ self._weight_W + items.spread(self._item_V[items.row_U])
+        return design_SW @ self.weight_W + items.spread(self._item_V[items.row_U])
 
     def probabilities(self, design_SW: Tensor, item_S: Int32s) -> Float64s:
         """Probability of a yes for each sample, in (0, 1)."""
@@ -93,12 +93,12 @@ class LogisticBeliefs:
         """
         items = _Items(item_S)
         before_U, precision_U = self._item_V[items.row_U], self._item_precision_V[items.row_U]
-        weight_W, item_U = self._weight_W, before_U
+        weight_W, item_U = self.weight_W, before_U
         logit_S = design_SW @ weight_W + items.spread(item_U)
         for _ in range(_MAX_MOVES):
             surprise_S, information_S = answers.against(logit_S)
             gradient_W = design_SW.T @ surprise_S
-            gradient_W -= self._precision_WW @ (weight_W - self._weight_W)
+            gradient_W -= self._precision_WW @ (weight_W - self.weight_W)
             curvature_WW = self._precision_WW + _curvature(design_SW, information_S)
             move_W = torch.linalg.solve(curvature_WW, gradient_W)
             largest = float((design_SW @ move_W).abs().max())
@@ -114,7 +114,7 @@ class LogisticBeliefs:
                 break
         _, information_S = answers.against(logit_S)
         kept = math.exp(-float(information_S.sum()) / memory_answers)
-        self._weight_W = weight_W
+        self.weight_W = weight_W
         self._precision_WW = torch.lerp(self._prior_WW, self._precision_WW, kept)
         self._precision_WW += _curvature(design_SW, information_S)
         self._item_V[items.row_U] = item_U
@@ -135,7 +135,7 @@ class LogisticBeliefs:
 
     def restore(self, state: State, rows_R: NDArray[np.int64]) -> None:
         """Take back an earlier state's beliefs; of the items, these rows' alone."""
-        self._weight_W = _tensor(state["weight"])
+        self.weight_W = _tensor(state["weight"])
         self._precision_WW = _tensor(state["precision"])
         self._item_V[rows_R] = _tensor(state["item"])[rows_R]
         self._item_precision_V[rows_R] = _tensor(state["item_precision"])[rows_R]
@@ -143,7 +143,7 @@ class LogisticBeliefs:
     def state_dict(self) -> State:
         return {
             "schema_version": 1,
-            "weight": self._weight_W.numpy(),
+            "weight": self.weight_W.numpy(),
             "precision": self._precision_WW.numpy(),
             "item": self._item_V[: self._n_items].numpy(),
             "item_precision": self._item_precision_V[: self._n_items].numpy(),

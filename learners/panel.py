@@ -1,6 +1,7 @@
 """The champion and its shadows: all are asked the same, and taught the same."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from stream.errors import CheckpointError
@@ -99,11 +100,12 @@ class Panel:
         """Everyone's predictions, by name, the champion's first."""
         found: dict[str, Predictions] = {}
         for name, learner in self._learners.items():
+            asked = queries if name == self._champion else _without_choice(queries)
             if isinstance(learner, Ensemble):
-                found[name], parts = learner.predict_all(queries)
+                found[name], parts = learner.predict_all(asked)
                 found |= {part: parts[part] for part in parts if part in self._names}
             else:
-                found[name] = learner.predict(queries)
+                found[name] = learner.predict(asked)
         return {name: found[name] for name in self._names}
 
     def learn(self, outcomes: Outcomes) -> None:
@@ -239,3 +241,10 @@ class Panel:
                 f"the champion {self._champion!r} has no weights that could be adjusted or restored"
             )
         return champion
+
+
+def _without_choice(queries: Queries) -> Queries:
+    """The queries without the question how the learner would choose: it is the champion's."""
+    if queries.shown is None or queries.shown.choice is None:
+        return queries
+    return replace(queries, shown=replace(queries.shown, choice=None))

@@ -6,8 +6,19 @@
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from learners.choosing import with_choice
 from learners.top_items import top_items_of_scores
-from stream.values import Bools, Changes, Int32s, Outcomes, Predictions, Queries, Ragged, State
+from stream.values import (
+    Bools,
+    Changes,
+    Float64s,
+    Int32s,
+    Outcomes,
+    Predictions,
+    Queries,
+    Ragged,
+    State,
+)
 
 # Weights are kept relative to a base click and grow by one bit each half-life: they are brought
 # down long before float64 ends, at 2**1024.
@@ -46,27 +57,43 @@ class Popularity:
         self._base_clicks = 0
 
     def predict(self, queries: Queries) -> Predictions:
+        return with_choice(Predictions(self._listed(queries, queries.k)), queries, self._best)
+
+    def _best(self, queries: Queries, n: int) -> tuple[Int32s, Float64s]:
+        """The best n rows of each query, and the logarithms of their weights."""
+        row_BN = self._listed(queries, n)
+        weight_V = np.append(self._known_weights(queries.n_items), 0.0)  # read by row -1
+        with np.errstate(divide="ignore"):  # what nobody clicked has no chance: log 0
+            score_BN = np.log(weight_V[row_BN])
+        return row_BN, score_BN
+
+    def _listed(self, queries: Queries, n: int) -> Int32s:
         seen = queries.contexts.seen
         n_most_seen = 0 if seen is None else int(np.diff(seen.starts).max(initial=0))
-        top_items_L = self._top_items(queries, queries.k + n_most_seen)
+        top_items_L = self._top_items(queries, n + n_most_seen)
         n_contexts = len(queries.contexts.length_C)
         is_open_CL = np.broadcast_to(top_items_L >= 0, (n_contexts, len(top_items_L)))
         if seen is not None:
             is_open_CL = is_open_CL & _is_unseen(top_items_L, seen, queries.n_items)
         place_CL = np.cumsum(is_open_CL, axis=1) - 1
-        context_N, candidate_N = np.nonzero(is_open_CL & (place_CL < queries.k))
-        top_items_CK = np.full((n_contexts, queries.k), -1, np.int32)
+        context_N, candidate_N = np.nonzero(is_open_CL & (place_CL < n))
+        top_items_CK = np.full((n_contexts, n), -1, np.int32)
         top_items_CK[context_N, place_CL[context_N, candidate_N]] = top_items_L[candidate_N]
-        return Predictions(top_items_CK[queries.context_of_B])
+        top_items_BK: Int32s = top_items_CK[queries.context_of_B]
+        return top_items_BK
 
     def _top_items(self, queries: Queries, n_listed: int) -> Int32s:
         """One list for everyone, long enough to fill k places whatever a user has seen."""
-        weight_V = np.zeros(queries.n_items)
-        known_V = self._weight_V[: queries.n_items]
-        weight_V[: len(known_V)] = known_V
+        weight_V = self._known_weights(queries.n_items)
         n_listed = min(n_listed, max(1, queries.n_items))
         top_items_L: Int32s = top_items_of_scores(weight_V[None], queries.tie_hash_V, n_listed)[0]
         return top_items_L
+
+    def _known_weights(self, n_items: int) -> Float64s:
+        weight_V = np.zeros(n_items)
+        known_V = self._weight_V[:n_items]
+        weight_V[: len(known_V)] = known_V
+        return weight_V
 
     def learn(self, outcomes: Outcomes) -> None:
         target_M = outcomes.lessons.target_M

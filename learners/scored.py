@@ -65,7 +65,15 @@ class Scored:
         top_items_CK: Int32s = top_CK.cpu().numpy()  # the only device sync, but for lists
         return top_items_CK
 
-    def of(self, context_U: Int64s, row_U: Int64s) -> Float64s:
+    def best(self, n: int) -> tuple[Int32s, Float64s]:
+        """The best n rows for each context, and their scores; -1 and -inf where there are fewer."""
+        row_CN = self.top_items(n)
+        score_CN = np.full(row_CN.shape, -np.inf)
+        context_U, place_U = np.nonzero(row_CN >= 0)
+        score_CN[context_U, place_U] = self.of(context_U, row_CN[context_U, place_U])
+        return row_CN, score_CN
+
+    def of(self, context_U: Int64s, row_U: Int64s | Int32s) -> Float64s:
         """The scores of some items, each for its context."""
         score_U = np.zeros(len(context_U))
         device = self._tie_hash_V.device

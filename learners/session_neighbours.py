@@ -21,6 +21,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from learners.candidate_scores import contexts_at_once, seen_rows, summed_votes
+from learners.choosing import log_votes, with_choice
 from learners.distinct_queries import distinct_queries
 from learners.ranked import Ranked, end_to_end, ranked
 from learners.recent_clicks import RecentClicks, recent_clicks
@@ -85,7 +86,8 @@ class SessionNeighbours:
         self._table = SessionTable(config.max_sessions, config.session_items)
 
     def predict(self, queries: Queries) -> Predictions:
-        return Predictions(self.rank(queries, queries.k).row_BN)
+        predictions = Predictions(self.rank(queries, queries.k).row_BN)
+        return with_choice(predictions, queries, lambda lists, n: log_votes(self.rank(lists, n)))
 
     def rank(self, queries: Queries, n: int) -> Ranked:
         """The best n rows for each query, and what they collected."""

@@ -75,6 +75,10 @@ class ShownTasks:
             self._conversions.probabilities(*asked) if self._conversions.is_taught else None
         )
 
+    def click_by_place(self, features_SF: Tensor, shown: Shown, n_places: int) -> Float64s:
+        """How likely each item is clicked at each of the first places, shape (S, K)."""
+        return self._clicks.by_place(features_SF, shown.item_S, n_places)
+
     def learn(self, outcomes: Outcomes, features_of: FeaturesOf, forgetting: float) -> None:
         """Teach the heads what became of lists and clicks; `forgetting` divides their memory."""
         clicked = list[ClickedItems]()

@@ -26,6 +26,7 @@ from torch.nn import functional
 
 from learners.asker_vectors import AskerVectors
 from learners.averaging import AveragedScorer
+from learners.choosing import with_choice
 from learners.click_features import N_FEATURES, click_features
 from learners.finetuner import FineTuner, FineTunerConfig
 from learners.in_play import InPlay, rows_of_lists, rows_read
@@ -45,6 +46,8 @@ from stream.values import (
     Bools,
     Changes,
     Contexts,
+    Float64s,
+    Int32s,
     Lessons,
     Outcomes,
     Predictions,
@@ -156,7 +159,17 @@ class TransformerLearner:
     def predict(self, queries: Queries) -> Predictions:
         scored = self.score(queries)
         top_items_BK = scored.top_items(queries.k)[queries.context_of_B]
-        return Predictions(top_items_BK, *scored.told)
+        told = Predictions(top_items_BK, *scored.told)
+        return with_choice(told, queries, self.best, self.click_by_place)
+
+    def best(self, queries: Queries, n: int) -> tuple[Int32s, Float64s]:
+        """The best n rows of each query, and their scores."""
+        row_CN, score_CN = self.score(queries).best(n)
+        return row_CN[queries.context_of_B], score_CN[queries.context_of_B]
+
+    def click_by_place(self, shown: Shown, n_places: int) -> Float64s:
+        """How likely each item of lists is clicked at each of the first places, shape (S, K)."""
+        return self._tasks.click_by_place(self._features(shown), shown, n_places)
 
     def score(self, queries: Queries) -> Scored:
         """What every item gets for each context, and what is likely to become of lists shown."""

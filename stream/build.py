@@ -21,7 +21,7 @@ from stream.askers import AskerReader
 from stream.catalogue import Catalogue
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig, LearnerName
-from stream.contexts import ContextBuilder
+from stream.contexts import Asked, ContextBuilder
 from stream.histories import Histories
 from stream.joiner import Joiner
 from stream.pipeline import OnBatch, Parts, Pipeline
@@ -77,10 +77,13 @@ def build_pipeline(
     contexts = ContextBuilder(
         catalogue,
         histories,
-        history_items=config.learner.history_items,
-        k=max(config.ranking.ks),
-        exclude_seen=config.ranking.exclude_seen,
-        askers=askers,
+        Asked(
+            history_items=config.learner.history_items,
+            k=max(config.ranking.ks),
+            exclude_seen=config.ranking.exclude_seen,
+            rule=config.evaluator.off_policy.rule,
+        ),
+        askers,
     )
     names = [config.champion, *config.shadows]
     parts = Parts(

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from stream.events import Click, Event, Impression
-from stream.values import Clicks, Impressions, no_impressions
+from stream.values import Clicks, Float64s, Impressions, no_impressions
 
 Origins = Sequence[str] | None
 _Contexts = list[Mapping[str, Any] | None] | None
@@ -75,9 +75,14 @@ def impression_columns(lists: Sequence[Impression], origins: Origins) -> Impress
     starts = np.zeros(len(lists) + 1, np.int64)
     np.cumsum([len(shown.items) for shown in lists], out=starts[1:])
     propensity_S = np.full(starts[-1], np.nan)
+    given_of: dict[str, Float64s] = {}
     for n, shown in enumerate(lists):
         if shown.propensities is not None:
             propensity_S[starts[n] : starts[n + 1]] = shown.propensities
+        for name, probabilities in (shown.targets or {}).items():
+            if name not in given_of:
+                given_of[name] = np.full(starts[-1], np.nan)
+            given_of[name][starts[n] : starts[n + 1]] = probabilities
     return Impressions(
         request_N=cast("list[str]", [shown.request_id for shown in lists]),
         user_N=cast("list[str]", [shown.user for shown in lists]),
@@ -88,6 +93,7 @@ def impression_columns(lists: Sequence[Impression], origins: Origins) -> Impress
         policy_N=[shown.policy for shown in lists],
         origin_N=None if origins is None else list(origins),
         context_N=_contexts(lists),
+        given_of=given_of,
     )
 
 

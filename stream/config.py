@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from evaluators.alert_rules import AlertsConfig, check_rules
 from evaluators.prequential import EvaluatorConfig
 from evaluators.ranking import RankingConfig
-from evaluators.vocabulary import MODEL_METRICS, STEP_METRICS
+from evaluators.vocabulary import MODEL_METRICS, OFF_POLICY_METRICS, STEP_METRICS
 from learners.blend import BlendConfig
 from learners.item_neighbours import ItemNeighboursConfig
 from learners.popularity import PopularityConfig
@@ -133,6 +133,13 @@ class FreshrankConfig(BaseModel):
                 raise ValueError(
                     f"alerts.rules: {rule.name}: {rule.metric} judges click probabilities, and "
                     f"{self.champion} gives none; set champion: blend or transformer, or watch ctr"
+                )
+            is_of_champion = rule.metric in OFF_POLICY_METRICS and rule.policy is None
+            if is_of_champion and self.evaluator.off_policy.temperature is None:
+                raise ValueError(
+                    f"alerts.rules: {rule.name}: {rule.metric} judges a policy made of the "
+                    "champion, and none is asked about; set evaluator.off_policy.temperature: 1.0, "
+                    "or name as policy one whose probabilities come with the lists"
                 )
             if rule.metric in STEP_METRICS and self.champion not in _WITH_WEIGHTS:
                 raise ValueError(

@@ -19,6 +19,7 @@ from stream.events import Forget, Item, User
 from stream.histories import Histories
 from stream.id_hash import hash64
 from stream.sequences import ragged_indices
+from stream.targets import ChoiceAsked, ChoiceRule
 from stream.timelines import Timelines, is_live, pack_items, rows_of
 from stream.values import (
     Batch,
@@ -36,6 +37,28 @@ from stream.values import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a query asks.
+
+    Attributes
+    ----------
+    history_items : int
+        T, the longest history that a context holds.
+    k : int
+        How many items each query wants.
+    exclude_seen : bool
+        Whether items a user has clicked are left out of the user's ranking.
+    rule : ChoiceRule, optional
+        How the champion would choose what is shown, to be told of each list; else nobody asks.
+    """
+
+    history_items: int
+    k: int
+    exclude_seen: bool
+    rule: ChoiceRule | None = None
+
+
 class ContextBuilder:
     """Builds the queries of a batch, once for the champion and every shadow.
 
@@ -43,12 +66,8 @@ class ContextBuilder:
     ----------
     catalogue, histories
         Whose state the queries are read from, as of the batch's start.
-    history_items : int
-        T, the most entries a context holds.
-    k : int
-        How many items each query wants.
-    exclude_seen : bool
-        Whether items a user has clicked are left out of the user's ranking.
+    asked : Asked
+        What each query asks.
     askers : AskerReader, optional
         What was declared of users and requests, if anything was.
     """
@@ -57,16 +76,12 @@ class ContextBuilder:
         self,
         catalogue: Catalogue,
         histories: Histories,
-        history_items: int,
-        k: int,
-        exclude_seen: bool,
+        asked: Asked,
         askers: AskerReader | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._histories = histories
-        self._history_items = history_items
-        self._k = k
-        self._exclude_seen = exclude_seen
+        self._asked = asked
         self._askers = askers
         self._merged: tuple[Batch, dict[str, int], Timelines] | None = None
 
@@ -129,10 +144,10 @@ class ContextBuilder:
             context_of_B=context_of_B,
             ts_B=batch.clicks.ts_B,
             session_B=timelines.session_E[timelines.slot_B].astype(np.int64),
-            session_length_B=np.minimum(session_B, self._history_items).astype(np.int32),
+            session_length_B=np.minimum(session_B, self._asked.history_items).astype(np.int32),
             n_items=len(self._catalogue),
             tie_hash_V=self._catalogue.tie_hash_V,
-            k=self._k,
+            k=self._asked.k,
             shown=self._shown(batch, group_of, timelines, entries),
         )
 
@@ -195,16 +210,29 @@ class ContextBuilder:
         contexts, context_of_N = self._contexts(entries, group_N, end_N, askers_N)
         for n, slots in _own_clicks(batch, timelines, end_N).items():  # a clock ran ahead: rare
             rows = entries.rows(int(group_N[n]), int(end_N[n]), without=slots)
-            rows = rows[-self._history_items :]
-            contexts = _appended(contexts, rows, chosen_askers(askers_N, np.array([n])))
+            context = Contexts(
+                rows[None, -self._asked.history_items :],
+                np.array([min(len(rows), self._asked.history_items)], np.int32),
+                Ragged(np.array([0, len(rows)]), rows),
+                chosen_askers(askers_N, np.array([n])),
+            )
+            contexts = _appended(contexts, context)
             context_of_N[n] = len(contexts.length_C) - 1
         length_N = np.diff(lists.starts)
+        choice = None
+        if self._asked.rule is not None:
+            pause_ms = self._histories.session_gap_ms
+            session_N = timelines.open_sessions(group_N, end_N, lists.ts_N, pause_ms)
+            n_live_N = entries.until_E[end_N] - entries.until_E[session_N]
+            session_length_N = np.minimum(n_live_N, contexts.length_C[context_of_N])
+            choice = ChoiceAsked(self._asked.rule, session_length_N.astype(np.int32))
         return Shown(
-            contexts=replace(contexts, seen=None),
+            contexts=contexts if choice else replace(contexts, seen=None),
             context_of_N=context_of_N,
             starts=lists.starts,
             item_S=self._catalogue.rows(lists.item_S),
             position_S=ragged_indices(np.ones_like(length_N), length_N).astype(np.int32),
+            choice=choice,
         )
 
     def _askers_of(self, batch: Batch, asking: Clicks | Impressions) -> Askers | None:
@@ -235,13 +263,13 @@ class ContextBuilder:
         )
         group_C, end_C = np.divmod(key_C // n_kinds, len(entries.until_E) + 1)
         start_C, end_C = entries.until_E[entries.starts_G[group_C]], entries.until_E[end_C]
-        length_C = np.minimum(end_C - start_C, self._history_items)
+        length_C = np.minimum(end_C - start_C, self._asked.history_items)
         n_steps = max(int(length_C.max(initial=0)), 1)
         history_CT = np.full((len(end_C), n_steps), -1, np.int32)
         is_filled_CT = np.arange(n_steps) < length_C[:, None]
         history_CT[is_filled_CT] = entries.row_L[ragged_indices(end_C - length_C, length_C)]
         seen = None
-        if self._exclude_seen:
+        if self._asked.exclude_seen:
             starts = np.concatenate([[0], np.cumsum(end_C - start_C)])
             seen = Ragged(starts, entries.row_L[ragged_indices(start_C, end_C - start_C)])
         askers = chosen_askers(askers_N, first_C)
@@ -288,10 +316,14 @@ def _own_clicks(batch: Batch, timelines: Timelines, end_N: Int64s) -> dict[int, 
     return own
 
 
-def _appended(contexts: Contexts, row_T: Int32s, askers: Askers | None) -> Contexts:
-    """The contexts, and one more that holds these rows."""
-    one_more = Contexts(row_T[None], np.array([len(row_T)], np.int32), askers=askers)
-    return end_to_end([contexts, one_more])
+def _appended(contexts: Contexts, one_more: Contexts) -> Contexts:
+    """The contexts, and one more; what was seen stays, where it is told."""
+    both = end_to_end([contexts, one_more])
+    seen, more = contexts.seen, one_more.seen
+    if seen is None or more is None:
+        return both
+    starts = np.append(seen.starts, seen.starts[-1] + more.starts[1:])
+    return replace(both, seen=Ragged(starts, np.concatenate([seen.values, more.values])))
 
 
 def _kept(clicks: Clicks, is_kept_B: Bools) -> Clicks:

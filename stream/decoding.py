@@ -25,6 +25,7 @@ from stream.events import (
     Impression,
     Item,
 )
+from stream.targets import MAX_GIVEN_TARGETS
 from stream.values import Bools, DeadLetter, Int64s
 
 Row = dict[str, Any]
@@ -310,17 +311,31 @@ def _check_impression(event: Impression) -> None:
     if len(set(event.items)) < len(event.items):
         repeated = next(item for i, item in enumerate(event.items) if item in event.items[:i])
         raise ValueError(f"Expected distinct items, got {repeated!r} twice - at `$.items`")
-    if event.propensities is None:
-        return
-    if len(event.propensities) != len(event.items):
+    n_items = len(event.items)
+    if event.propensities is not None:
+        _check_probabilities(event.propensities, n_items, "propensities", may_be_0=False)
+    targets = event.targets or {}
+    if len(targets) > MAX_GIVEN_TARGETS:
         raise ValueError(
-            f"Expected `array` of length {len(event.items)}, one for each item, "
-            f"got {len(event.propensities)} - at `$.propensities`"
+            f"Expected at most {MAX_GIVEN_TARGETS} policies, got {len(targets)} - at `$.targets`"
         )
-    for i, propensity in enumerate(event.propensities):
-        if not 0 < propensity <= 1:  # false for nan as well
+    for name, probabilities in targets.items():
+        _check_probabilities(probabilities, n_items, f"targets.{name}", may_be_0=True)
+
+
+def _check_probabilities(
+    probabilities: list[float], n_items: int, field: str, may_be_0: bool
+) -> None:
+    if len(probabilities) != n_items:
+        raise ValueError(
+            f"Expected `array` of length {n_items}, one for each item, "
+            f"got {len(probabilities)} - at `$.{field}`"
+        )
+    for i, probability in enumerate(probabilities):
+        if not (0 < probability <= 1 or (may_be_0 and probability == 0)):  # false for nan as well
             raise ValueError(
-                f"Expected a probability in (0, 1], got {propensity} - at `$.propensities[{i}]`"
+                f"Expected a probability in {'[' if may_be_0 else '('}0, 1], "
+                f"got {probability} - at `$.{field}[{i}]`"
             )
 
 

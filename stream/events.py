@@ -33,7 +33,10 @@ class Click(Struct, tag_field="type", tag="click"):
 
 
 class Impression(Struct, tag_field="type", tag="impression"):
-    """What was shown, in order, and how likely the policy was to show it."""
+    """What was shown, in order, and how likely the policy was to show it.
+
+    `targets` are other policies by name, and how likely each would have shown it.
+    """
 
     request_id: Id
     user: Id
@@ -42,6 +45,7 @@ class Impression(Struct, tag_field="type", tag="impression"):
     propensities: list[float] | None = None
     policy: str | None = None
     context: dict[str, Any] | None = None
+    targets: dict[str, list[float]] | None = None
 
 
 class Conversion(Struct, tag_field="type", tag="conversion"):

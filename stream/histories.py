@@ -61,6 +61,11 @@ class Histories:
     def __len__(self) -> int:
         return len(self._table)
 
+    @property
+    def session_gap_ms(self) -> int:
+        """The pause after which a user's next click begins a session."""
+        return self._config.session_gap
+
     def merged_with(
         self, clicks: Clicks, item_B: Int64s, onlookers: Sequence[str] = ()
     ) -> tuple[dict[str, int], Timelines]:

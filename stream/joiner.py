@@ -291,6 +291,9 @@ class Joiner:
         item_S = self._item_hashes.of(lists.item_S, queries.shown.item_S)
         self._lists.add(lists, queries.shown, user_N, item_S, batch.seq)
         self._lists.keep_probabilities(first, predictions)
+        champion = next(iter(predictions.values()), None)
+        choice = None if champion is None else champion.choice
+        self._lists.targets.put(first, lists.propensity_S, choice, lists.given_of)
         self._counts["impressions"] += len(lists)
         self._counts["shown_items"] += len(lists.item_S)
 
@@ -374,11 +377,13 @@ class Joiner:
         return matured, taught
 
     def _join_counts(self) -> dict[str, int]:
+        left_out = self._lists.targets.n_left_out
         return {
             **self._counts,
             **self._intake.counts,
             "pending_impressions": len(self._lists),
             "held_clicks": len(self._held),
+            **({"targets_left_out": left_out} if left_out else {}),
         }
 
 

@@ -129,6 +129,19 @@ class Timelines:
         is_first[_firsts(self.starts_G)] = True
         return np.maximum.accumulate(np.where(is_first, np.arange(n), 0))
 
+    def open_sessions(
+        self, group_N: Int64s, end_N: Int64s, ts_N: Int64s, session_gap_ms: int
+    ) -> Int64s:
+        """Where the session begins that goes on at each time, after the entry before `end_N`.
+
+        `end_N` itself where there is none: no entry before it, or a pause since.
+        """
+        last_N = np.maximum(end_N - 1, 0)
+        if not len(self.ts_E):
+            return end_N
+        goes_on_N = (end_N > self.starts_G[group_N]) & (ts_N - self.ts_E[last_N] <= session_gap_ms)
+        return np.where(goes_on_N, self.session_starts()[last_N], end_N)
+
     def last_entries(
         self, n_groups: int, n_entries: int, generation_V: Int32s
     ) -> tuple[Int64s, Int64s]:

@@ -25,6 +25,7 @@ from stream.conversions import (
     no_conversions,
     none_predicted,
 )
+from stream.targets import Choice, ChoiceAsked, Targets
 
 if TYPE_CHECKING:
     from stream.events import Event
@@ -88,8 +89,9 @@ class Impressions:
     """Lists that were shown, ordered like the clicks.
 
     List n holds the items `starts[n]` up to `starts[n + 1]`, the best place first.
-    `propensity_S` is how likely the policy was to show each item there, nan where it was not
-    logged. `policy_N` is None for a list whose policy is not named, `context_N` as with clicks.
+    `propensity_S` is how likely the policy was to show each item there, `given_of` how likely
+    others would have been, by name; nan where it is not told. `policy_N` is None if not named,
+    `context_N` as with clicks.
     """
 
     request_N: list[str]
@@ -101,6 +103,7 @@ class Impressions:
     policy_N: list[str | None]
     origin_N: list[str] | None = None
     context_N: list[Mapping[str, Any] | None] | None = None
+    given_of: Mapping[str, Float64s] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.request_N)
@@ -108,8 +111,7 @@ class Impressions:
 
 def no_impressions() -> Impressions:
     """No list at all."""
-    none = np.zeros(0, np.int64)
-    return Impressions([], [], none, np.zeros(1, np.int64), [], np.zeros(0), [])
+    return Impressions([], [], np.zeros(0, np.int64), np.zeros(1, np.int64), [], np.zeros(0), [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +168,8 @@ class Shown:
     """Lists that were shown, to be told how likely a click on each item is.
 
     List n was shown in the context `context_of_N[n]` and holds the items `starts[n]` up to
-    `starts[n + 1]`: their rows `item_S` (-1 for an item that is not admitted) and the places
-    `position_S` they were shown at, from 1 on. No context holds a click on its own list.
+    `starts[n + 1]`: their rows `item_S` (-1 if not admitted) and their places `position_S`, from
+    1 on. No context holds a click on its own list. `choice` asks how the learner would choose.
     """
 
     contexts: Contexts
@@ -175,6 +177,7 @@ class Shown:
     starts: Int64s
     item_S: Int32s
     position_S: Int32s
+    choice: ChoiceAsked | None = None
 
     def __len__(self) -> int:
         return len(self.context_of_N)
@@ -210,7 +213,7 @@ class Predictions:
 
     `top_items_BK` are the best `k` rows for each query, best first; -1 where fewer than k can be
     ranked. `click_probability_S` is the probability of a click on each item of `Queries.shown`
-    at the place where it was shown, in (0, 1); None from a learner that does not estimate it.
+    at its place, in (0, 1); `choice` answers `Shown.choice`. None from a learner that cannot tell.
     `conversion_probability_S` is the probability that a click on each of them converts, whether it
     will be clicked or not; None too while no conversion was ever told.
     """
@@ -218,6 +221,7 @@ class Predictions:
     top_items_BK: Int32s
     click_probability_S: Float64s | None = None
     conversion_probability_S: Float64s | None = None
+    choice: Choice | None = None
 
     @property
     def click_and_convert_probability_S(self) -> Float64s | None:
@@ -268,7 +272,8 @@ class Matured:
     """Lists whose answers are known, as they were predicted; by (time of maturity, arrival).
 
     `ts_N` is the event time of maturity: when the attribution window of the list had passed.
-    `probability_of` holds, by name, what each learner that estimates clicks had answered.
+    `probability_of` holds what each learner that estimates clicks had answered, `targets` how
+    other policies would have shown the items, if any is asked about.
     """
 
     ts_N: Int64s
@@ -276,6 +281,7 @@ class Matured:
     starts: Int64s
     is_clicked_S: Bools
     probability_of: Mapping[str, Float64s]
+    targets: Targets | None = None
 
     def __len__(self) -> int:
         return len(self.ts_N)
@@ -283,8 +289,7 @@ class Matured:
 
 def none_matured() -> Matured:
     """No list at all."""
-    none = np.zeros(0, np.int64)
-    return Matured(none, [], np.zeros(1, np.int64), np.zeros(0, np.bool_), {})
+    return Matured(np.zeros(0, np.int64), [], np.zeros(1, np.int64), np.zeros(0, np.bool_), {})
 
 
 @dataclass(frozen=True, slots=True)

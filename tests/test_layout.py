@@ -20,6 +20,7 @@ TESTED_ELSEWHERE = {
     "stream/errors.py": "declares a tree",
     "stream/protocols.py": "declares contracts: tests/conformance",
     "stream/values.py": "declares values: by everyone who handles them",
+    "stream/targets.py": "declares values: by everyone who handles them",
     "stream/id_hash.py": "by its doctest",
     "stream/commands/terminal.py": "by every command's tests",
     "stream/sources/shop_words.py": "holds words",

@@ -17,7 +17,8 @@ EXAMPLES = examples(
 )
 
 
-def import_log(
+# Each parameter is an option.
+def import_log(  # noqa: PLR0913
     ctx: typer.Context,
     format_name: Annotated[
         str,
@@ -31,6 +32,14 @@ def import_log(
         bool,
         typer.Option("--no-catalogue", help="Leave out items and users.", metavar=""),
     ] = False,
+    targets: Annotated[
+        bool,
+        typer.Option(
+            "--targets",
+            help="Of open-bandit: say how likely the other policy would have shown each item.",
+            metavar="",
+        ),
+    ] = False,
     periods: Annotated[
         str | None,
         typer.Option("--periods", metavar="N,N,...", help="Of diginetica: only these periods."),
@@ -43,6 +52,8 @@ def import_log(
     options: dict[str, Any] = {}
     if no_catalogue:
         options["with_catalogue"] = False
+    if targets:
+        options["with_targets"] = True
     if periods is not None:
         options["periods"] = _numbers(periods)
     if target.exists():

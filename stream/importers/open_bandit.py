@@ -13,7 +13,7 @@ import csv
 import heapq
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, pairwise
@@ -45,7 +45,7 @@ _USER_HASH_BYTES = 8
 
 
 def open_bandit_events(
-    source: Path, bad_rows: BadRows, *, with_catalogue: bool = True
+    source: Path, bad_rows: BadRows, *, with_catalogue: bool = True, with_targets: bool = False
 ) -> Iterator[Event]:
     """An impression for each row, and a click right after it where there was one, by time.
 
@@ -63,6 +63,10 @@ def open_bandit_events(
     with_catalogue : bool
         Whether the items come at the head, at the time of the first impression, if
         `<campaign>-item_context.csv` is beside the logs.
+    with_targets : bool
+        Whether each impression says, as `targets`, how likely the policy of the other log would
+        have shown its item at its position; see `policy_table`. Needs both logs, and reads them
+        twice.
 
     Raises
     ------
@@ -72,7 +76,48 @@ def open_bandit_events(
     """
     logs = _find_logs(source)
     item_context = _find_item_context(logs[0])
-    return _events(logs, item_context if with_catalogue else None, bad_rows)
+    others: dict[str, _Target] = {}
+    if with_targets:
+        if len(logs) < 2:
+            raise UsageError(
+                f"{source}: holds one log, and targets are read from another policy's; name a "
+                "folder with both, or leave the targets out"
+            )
+        first, second = (_Target(log.policy, _table_of(log)) for log in logs)
+        others = {first.policy: second, second.policy: first}
+    return _events(logs, item_context if with_catalogue else None, others, bad_rows)
+
+
+def policy_table(
+    propensities: Iterable[tuple[str, str, float]],
+) -> dict[tuple[str, str], float]:
+    """How likely a policy shows each item at each position, over the time of its log.
+
+    By item and position the harmonic mean of the logged propensities: an item is logged in
+    proportion to its propensity, so that a plain mean would count the times when it was high too
+    often. Brought to a sum of 1 over the items of a position.
+
+    Parameters
+    ----------
+    propensities : iterable of (str, str, float)
+        Item, position and propensity of each row.
+
+    Examples
+    --------
+    >>> table = policy_table([("a", "1", 0.5), ("a", "1", 0.25), ("b", "1", 0.5)])
+    >>> {key: round(probability, 3) for key, probability in table.items()}
+    {('a', '1'): 0.4, ('b', '1'): 0.6}
+    """
+    count_of, inverse_of = dict[tuple[str, str], int](), dict[tuple[str, str], float]()
+    for item, position, propensity in propensities:
+        key = item, position
+        count_of[key] = count_of.get(key, 0) + 1
+        inverse_of[key] = inverse_of.get(key, 0.0) + 1 / propensity
+    mean_of = {key: count / inverse_of[key] for key, count in count_of.items()}
+    sum_of: dict[str, float] = {}
+    for (_, position), mean in mean_of.items():
+        sum_of[position] = sum_of.get(position, 0.0) + mean
+    return {key: mean / sum_of[key[1]] for key, mean in mean_of.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +130,25 @@ class _Log:
     @property
     def stem(self) -> str:
         return f"{self.policy}-{self.campaign}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    policy: str
+    probability_of: Mapping[tuple[str, str], float]
+
+
+def _table_of(log: _Log) -> dict[tuple[str, str], float]:
+    """The policy of a log; rows that cannot be used are told when the log is imported."""
+
+    def entry_of(_line_number: int, line: str) -> tuple[str, str, float]:
+        row = _row(log.columns, line)
+        propensity = _number(row["propensity_score"], "propensity_score")
+        if propensity <= 0:
+            raise ValueError("propensity_score: expected a probability above 0")
+        return row["item_id"], row["position"], propensity
+
+    return policy_table(parsed_rows(log.path, entry_of, BadRows(), first_line=2))
 
 
 def _find_logs(source: Path) -> list[_Log]:
@@ -123,8 +187,13 @@ def _find_item_context(log: _Log) -> Path | None:
     return next((path for path in beside if path.is_file()), None)
 
 
-def _events(logs: Sequence[_Log], item_context: Path | None, bad_rows: BadRows) -> Iterator[Event]:
-    shown_by_log = [_impressions(log, bad_rows) for log in logs]
+def _events(
+    logs: Sequence[_Log],
+    item_context: Path | None,
+    others: Mapping[str, _Target],
+    bad_rows: BadRows,
+) -> Iterator[Event]:
+    shown_by_log = [_impressions(log, others.get(log.policy), bad_rows) for log in logs]
     merged = heapq.merge(*shown_by_log, key=lambda pair: pair[0].ts)
     first = next(merged, None)
     if first is None:
@@ -140,12 +209,12 @@ def _events(logs: Sequence[_Log], item_context: Path | None, bad_rows: BadRows) 
 _Pair = tuple[Impression, Click | None]
 
 
-def _impressions(log: _Log, bad_rows: BadRows) -> Iterator[_Pair]:
+def _impressions(log: _Log, other: _Target | None, bad_rows: BadRows) -> Iterator[_Pair]:
     previous_ts_ms = 0
 
     def pair_of(line_number: int, line: str) -> _Pair:
         nonlocal previous_ts_ms
-        pair = _pair(log, line_number - 2, _row(log.columns, line))
+        pair = _pair(log, line_number - 2, _row(log.columns, line), other)
         ts_ms = int(pair[0].ts)
         if ts_ms < previous_ts_ms:
             raise UsageError(
@@ -168,10 +237,15 @@ def _row(columns: tuple[str, ...], line: str) -> dict[str, str]:
     return dict(zip(columns, fields, strict=True))
 
 
-def _pair(log: _Log, row_number: int, row: dict[str, str]) -> _Pair:
+def _pair(log: _Log, row_number: int, row: dict[str, str], other: _Target | None) -> _Pair:
     features = {name: row[name] for name in log.columns if name.startswith(_USER_FEATURE)}
     user = _user(features.values())
     context: dict[str, Any] = {"position": whole_number(row["position"], "position"), **features}
+    targets = None
+    if other is not None:
+        # What the other policy never showed there is taken for what it would not show.
+        probability = other.probability_of.get((row["item_id"], row["position"]), 0.0)
+        targets = {other.policy: [probability]}
     impression = Impression(
         request_id=f"{log.stem}-{row_number}",
         user=user,
@@ -180,6 +254,7 @@ def _pair(log: _Log, row_number: int, row: dict[str, str]) -> _Pair:
         propensities=[_number(row["propensity_score"], "propensity_score")],
         policy=log.policy,
         context=context,
+        targets=targets,
     )
     normalised(impression)
     if row["click"] not in ("0", "1"):

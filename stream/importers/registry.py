@@ -67,8 +67,8 @@ def import_events(
     target : Path
         Its name ends in `.jsonl`, `.jsonl.gz` or `.jsonl.zst`.
     **options
-        Of the format: `with_catalogue` of `movielens` and `open-bandit`, `periods` of
-        `diginetica`.
+        Of the format: `with_catalogue` of `movielens` and `open-bandit`, `with_targets` of
+        `open-bandit`, `periods` of `diginetica`.
 
     Raises
     ------

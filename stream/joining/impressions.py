@@ -16,6 +16,7 @@ from stream.input_settings import InputsConfig
 from stream.joining.growing_columns import GrowingColumns
 from stream.joining.pair_chains import PairChains, pair_keys
 from stream.joining.scored_rows import ScoredRows
+from stream.joining.target_columns import TargetColumns
 from stream.joining.waiting import Waiting
 from stream.sequences import ragged_indices
 from stream.values import (
@@ -47,8 +48,9 @@ class PendingLists:
 
     Memory: about 250 bytes a list with its request, 4 bytes an entry of its context and for each
     column that says who asked, 25 bytes a shown item and 16 more for each learner; 28 more where
-    clicks do not name their request. Up to four times that: as much again may be gone and not
-    cleared away yet, and columns double.
+    clicks do not name their request, and what `TargetColumns` takes where other policies are asked
+    about. Up to four times that: as much again may be gone and not cleared away yet, and columns
+    double.
 
     Parameters
     ----------
@@ -98,6 +100,7 @@ class PendingLists:
             }
         )
         self._rows = ScoredRows()
+        self.targets = TargetColumns()
         self._n_shown = 0
         self._place_of: dict[str, int] = {}
         self._chains = PairChains()
@@ -150,6 +153,7 @@ class PendingLists:
             conversion=np.nan,
         )
         self._rows.know(shown.item_S)
+        self.targets.extend(len(item_S))
         self._n_shown += len(item_S)
 
     def keep_probabilities(self, first: int, predictions: Mapping[str, Predictions]) -> None:
@@ -273,6 +277,7 @@ class PendingLists:
                 for column, name in enumerate(self._learners)
                 if not np.isnan(told_SL[:, column]).all()
             },
+            targets=self.targets.targets(index),
         )
 
     def as_scored(self, place_M: Int64s) -> tuple[Shown, Bools]:
@@ -306,6 +311,7 @@ class PendingLists:
             "lists": self._lists.state_dict(),
             "items": self._items.state_dict(),
             "rows": self._rows.state_dict(),
+            "targets": self.targets.state_dict(),
             "learners": list(self._learners),
         }
 
@@ -314,6 +320,7 @@ class PendingLists:
         known = {name: self._known_of(state, name) for name in ("probability", "conversion")}
         self._items.load_state_dict(state["items"] | known)
         self._rows.load_state_dict(state["rows"])
+        self.targets.load_state_dict(state["targets"])
         self._n_shown = len(self._items)
         self._index_again()
 
@@ -379,12 +386,14 @@ class PendingLists:
 
     def _clear_away(self) -> None:
         self._lists.clear_away()
-        for starts, lengths, columns in (
-            ("item_start", "n_items", self._items),
-            ("entry_start", "n_entries", self._rows),
+        for starts, lengths, tables in (
+            ("item_start", "n_items", (self._items, self.targets)),
+            ("entry_start", "n_entries", (self._rows,)),
         ):
             length_N = self._lists.array(lengths)
-            columns.keep(ragged_indices(self._lists.array(starts), length_N))
+            index = ragged_indices(self._lists.array(starts), length_N)
+            for columns in tables:
+                columns.keep(index)
             self._lists.array(starts)[:] = np.cumsum(length_N) - length_N
         self._index_again()
 

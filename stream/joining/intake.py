@@ -178,6 +178,7 @@ def _selected(lists: Impressions, index_N: Int64s) -> Impressions:
         policy_N=[lists.policy_N[n] for n in chosen],
         origin_N=None if lists.origin_N is None else [lists.origin_N[n] for n in chosen],
         context_N=None if lists.context_N is None else [lists.context_N[n] for n in chosen],
+        given_of={name: given_S[places] for name, given_S in lists.given_of.items()},
     )
 
 
@@ -193,6 +194,9 @@ def _letter(lists: Impressions, n: int, reason: str) -> DeadLetter:
     propensities = lists.propensity_S[items]
     if not np.isnan(propensities).any():
         event["propensities"] = propensities.tolist()
+    told = {name: given_S[items] for name, given_S in lists.given_of.items()}
+    if targets := {name: given.tolist() for name, given in told.items() if not np.isnan(given[0])}:
+        event["targets"] = targets
     if lists.policy_N[n] is not None:
         event["policy"] = lists.policy_N[n]
     origin = lists.origin_N[n] if lists.origin_N is not None else "unknown"

@@ -4,7 +4,19 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SHARES = ("ctr", "request_ctr", "predicted_ctr", "conversion_rate", "predicted_conversion_rate")
+_SHARES = (
+    "ctr",
+    "request_ctr",
+    "predicted_ctr",
+    "conversion_rate",
+    "predicted_conversion_rate",
+    "ips_ctr",
+    "clipped_ips_ctr",
+    "snips_ctr",
+    "dr_ctr",
+    "clipped_dr_ctr",
+    "switch_dr_ctr",
+)
 _TITLES: Mapping[str, str] = {
     "ctr": "CTR",
     "request_ctr": "request CTR",
@@ -19,6 +31,14 @@ _TITLES: Mapping[str, str] = {
     "conversion_log_loss": "log loss of conversions",
     "conversion_normalized_entropy": "normalised entropy of conversions",
     "conversion_auc": "AUC of conversions",
+    "ips_ctr": "IPS",
+    "clipped_ips_ctr": "clipped IPS",
+    "snips_ctr": "SNIPS",
+    "dr_ctr": "DR",
+    "clipped_dr_ctr": "clipped DR",
+    "switch_dr_ctr": "switch DR",
+    "effective_samples": "effective samples",
+    "mean_weight": "mean weight",
 }
 _UNITS_MS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000))
 MAX_TEXT_CHARS = 300

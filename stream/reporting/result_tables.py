@@ -56,7 +56,7 @@ def clicks_table(run: RunData) -> Html | None:
     groups = [
         (subject, metrics)
         for subject, metrics in groups_of(run.summary)
-        if subject == CHAMPION or _is_policy(subject)
+        if subject == CHAMPION or (_is_policy(subject) and "ctr" in metrics)
     ]
     known = [name for name in CLICK_METRICS if any(name in metrics for _, metrics in groups)]
     if "ctr" not in known:

@@ -11,6 +11,7 @@ from stream.reporting.formatting import count_text, percent_text, span_text, tim
 from stream.reporting.marks import marks_of
 from stream.reporting.markup import Child, Html, element
 from stream.reporting.metrics_table import WINDOWS, longest_recall
+from stream.reporting.offpolicy_table import offpolicy_table
 from stream.reporting.plots import Plot, TimeAxis
 from stream.reporting.ranking_figures import difference_plot, recall_plot
 from stream.reporting.result_tables import (
@@ -188,13 +189,14 @@ def _clicks(run: RunData, axis: TimeAxis) -> Section:
     if plot is None:
         nothing = "No list was shown, or none has its answer yet: there is no click-through rate."
         return Section("clicks", "Click-through", [element("p", nothing)])
-    losses = loss_plots(run, axis)
+    losses, asked = loss_plots(run, axis), offpolicy_table(run)
     pair = element("div", *(figure_block(loss) for loss in losses), class_="pair")
     conversions = conversions_table(run)
     children = [
         figure_block(plot),
         element("h3", "By policy"),
         clicks_table(run),
+        *([element("h3", "Policies that did not show them"), asked] if asked else []),
         pair if losses else None,
         *([element("h3", "Conversions"), conversions] if conversions else []),
     ]

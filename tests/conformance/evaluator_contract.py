@@ -21,6 +21,7 @@ import pytest
 
 from stream.conversions import Conversions, PredictedConversions
 from stream.protocols import Evaluator
+from stream.targets import Choice, Targets
 from stream.values import (
     Bools,
     Contexts,
@@ -207,10 +208,24 @@ def random_matured(rng: np.random.Generator, n_lists: int, end_ms: int) -> Matur
         starts=starts,
         is_clicked_S=rng.random(n_items) < probability_of[LEARNERS[0]],
         probability_of=probability_of,
+        targets=random_targets(n_items, end_ms),
     )
+    targets = matured.targets
+    assert targets is not None
+    for array in (targets.propensity_S, *targets.given_of.values()):
+        array.flags.writeable = False
     for array in (matured.ts_N, starts, matured.is_clicked_S, *probability_of.values()):
         array.flags.writeable = False
     return matured
+
+
+def random_targets(n_items: int, end_ms: int) -> Targets:
+    """What the champion, and a policy whose probabilities came along, would have shown."""
+    rng = np.random.default_rng(end_ms)
+    propensity_S, given_S = rng.uniform(0.05, 1, n_items), rng.random(n_items)
+    propensity_S[rng.random(n_items) < 0.1] = np.nan
+    given_S[rng.random(n_items) < 0.3] = np.nan
+    return Targets(propensity_S, Choice(rng.random(n_items), rng.random(n_items)), {"new": given_S})
 
 
 def random_conversions(rng: np.random.Generator, n_clicks: int, end_ms: int) -> Conversions:

@@ -11,9 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from stream.conversions import ConversionLessons
 from stream.protocols import Learner
+from stream.targets import ChoiceAsked, ChoiceRule
 from stream.values import Lessons, Outcomes, Predictions, Queries, Shown, ShownLessons
 from tests.conformance.stateful_contract import StatefulContract, assert_same_bits
 from tests.stream_values import (
@@ -129,6 +131,45 @@ class LearnerContract(StatefulContract):
         p_S = predictions.click_probability_S
         assert p_S is None or len(set(p_S.tolist())) == 1
 
+    def test_a_choice_is_told_of_every_place_or_not_at_all(self) -> None:
+        learner = self.driven()
+        for excluding in (False, True):
+            queries = random_queries(97, 40, is_excluding=excluding)
+            shown = random_shown(97, 40)
+            for lists in (with_rule(shown, 0.7, 11), with_rule(no_list_at_all(), 1.0, 3)):
+                choice = learner.predict(replace(queries, shown=lists)).choice
+                if choice is None:
+                    continue
+                told = [choice.probability_S, *([] if choice.click_S is None else [choice.click_S])]
+                for value_S in told:
+                    assert (value_S.shape, value_S.dtype) == (lists.item_S.shape, np.float64)
+                    known_S = value_S[~np.isnan(value_S)]
+                    assert ((known_S >= 0) & (known_S <= 1)).all()
+
+    def test_a_choice_is_a_distribution_over_all_items(self) -> None:
+        learner = self.driven()
+        contexts = make_contexts([[3, 5, 1]])
+        every = np.arange(40, dtype=np.int32)
+        ones = np.ones(40, np.int32)
+        shown = Shown(contexts, 0 * every, np.arange(41), every, ones)
+        shown = with_rule(shown, 2.0, 25)
+        choice = learner.predict(replace(random_queries(98, 40), shown=shown)).choice
+        if choice is not None and not np.isnan(choice.probability_S).all():
+            assert choice.probability_S.sum() == pytest.approx(1, abs=1e-9)
+            assert 1 < np.count_nonzero(choice.probability_S) <= 25
+
+    def test_asking_for_a_choice_moves_no_other_answer_and_nothing_that_is_held(self) -> None:
+        learner = self.driven()
+        before = copy.deepcopy(learner.state_dict())
+        queries = replace(random_queries(99, 40), shown=random_shown(99, 40))
+        silent = learner.predict(queries)
+        shown = with_rule(random_shown(99, 40), 1.0, 10)
+        told = learner.predict(replace(queries, shown=shown))
+        assert silent.choice is None
+        assert_same_bits(replace(told, choice=None), silent)
+        assert_same_bits(learner.predict(replace(queries, shown=shown)), told)
+        assert_same_bits(learner.state_dict(), before)
+
     def test_without_lists_no_probability_is_told(self) -> None:
         predictions = self.driven().predict(random_queries(94, 40))
         assert predictions.click_probability_S is predictions.conversion_probability_S is None
@@ -242,6 +283,12 @@ def random_conversion_lessons(seed: int, n_items: int) -> tuple[ConversionLesson
     plain, converted = (_each_alone(random_shown(seed + part, n_items)) for part in (40, 50))
     plain = replace(plain, position_S=np.zeros(len(plain.item_S), np.int32))
     return ConversionLessons(plain, False), ConversionLessons(converted, True)
+
+
+def with_rule(shown: Shown, temperature: float, candidates: int) -> Shown:
+    """The lists, and the question how the learner would choose; half of each history is session."""
+    length_N = shown.contexts.length_C[shown.context_of_N] // 2
+    return replace(shown, choice=ChoiceAsked(ChoiceRule(temperature, candidates), length_N))
 
 
 def no_list_at_all() -> Shown:

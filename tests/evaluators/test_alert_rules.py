@@ -215,6 +215,14 @@ def test_weights_are_not_held_or_undone_for_what_another_policy_earned(metric, r
     )
 
 
+@pytest.mark.parametrize("react", ["freeze", "rollback"])
+def test_nor_for_what_a_policy_would_have_had_that_is_not_the_champions(react):
+    rule = DROP | {"metric": "snips_ctr", "policy": "new", "react": react}
+    assert f"react {react} is refused on snips_ctr: the policy 'new' earned it" in unfit(**rule)
+    del rule["policy"]
+    check_rules(AlertsConfig.model_validate({"rules": [rule]}), KS)
+
+
 def test_other_reactions_are_free_to_watch_any_metric():
     rules = [
         {**DROP, "react": "boost"},

@@ -7,6 +7,7 @@ from evaluators.conversions import CONVERSION_METRICS
 from evaluators.ranking import figure_names
 from evaluators.vocabulary import (
     METRICS_BY_POLICY,
+    OFF_POLICY_METRICS,
     POLICY_METRICS,
     STEP_METRICS,
     WINDOWS,
@@ -19,15 +20,24 @@ KS = (1, 10, 20)
 
 def test_every_metric_has_a_range():
     assert list(metric_ranges(KS)) == [
-        *(*figure_names(KS), *CLICK_METRICS, *CONVERSION_METRICS, *STEP_METRICS)
+        *figure_names(KS),
+        *CLICK_METRICS,
+        *CONVERSION_METRICS,
+        *STEP_METRICS,
+        *OFF_POLICY_METRICS,
     ]
 
 
-def test_only_losses_and_ratios_may_exceed_1():
+def test_only_losses_ratios_and_weighted_means_may_exceed_1():
     unbounded = {name for name, (_, high) in metric_ranges(KS).items() if high == math.inf}
     ratios = {"log_loss", "normalized_entropy", "calibration_ratio"}
-    assert unbounded == ratios | {f"conversion_{name}" for name in ratios}
-    assert {low for low, _ in metric_ranges(KS).values()} == {0.0}
+    conversions = {f"conversion_{name}" for name in ratios}
+    assert unbounded == ratios | conversions | (set(OFF_POLICY_METRICS) - {"snips_ctr"})
+
+
+def test_only_what_a_model_expected_and_weights_corrected_may_end_below_0():
+    below = {name for name, (low, _) in metric_ranges(KS).items() if low < 0}
+    assert below == {"dr_ctr", "clipped_dr_ctr", "switch_dr_ctr"}
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "shadows": ["transformer", "popularity", "session_knn", "item_knn"],
         "checkpoint": {"anchor_events": 1_000, "every": "20ms"},
         "joiner": {"labels": "eager", "max_pending": 4},
+        "evaluator": SMALL["evaluator"] | {"off_policy": {"temperature": 0.5, "candidates": 20}},
         "alerts": RESTLESS,
     }
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
@@ -79,6 +80,8 @@ def test_the_unbroken_run_had_everything_on(unbroken):
     assert summary["counts"]["matured_early"] > 0
     assert summary["counts"]["joined_clicks"] > 100
     assert summary["metrics"]["auc"]["total"] > 0.5
+    assert summary["metrics"]["dr_ctr"]["model"] == "clicks"
+    assert summary["metrics"]["snips_ctr"]["samples"]["total"] > 1_000
 
 
 def start(folder: Path, out: Path, resume: bool = False) -> "subprocess.Popen[bytes]":

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,8 +8,9 @@ from learners.panel import Adjustable, Panel, Rehearsing
 from learners.popularity import Popularity, PopularityConfig
 from learners.transformer import TransformerConfig, TransformerLearner
 from stream.errors import CheckpointError
+from stream.targets import Choice, ChoiceAsked, ChoiceRule
 from stream.values import Bools, Changes, Lessons, Outcomes, Predictions, Queries, State, Steps
-from tests.conformance.learner_contract import LearnerContract
+from tests.conformance.learner_contract import LearnerContract, random_shown
 from tests.conformance.stateful_contract import StatefulContract, assert_same_bits
 from tests.stream_values import make_changes, make_lessons, make_outcomes, make_queries
 
@@ -41,6 +44,27 @@ def test_everyone_learns_and_follows_and_predicts_by_name() -> None:
 def test_two_learners_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="both named 'counting'"):
         Panel(("counting", CountingLearner()), {"counting": CountingLearner()})
+
+
+class Chooser(CountingLearner):
+    """Says how it would choose, whenever it is asked."""
+
+    def predict(self, queries: Queries) -> Predictions:
+        told = super().predict(queries)
+        if queries.shown is None or queries.shown.choice is None:
+            return told
+        return replace(told, choice=Choice(np.ones(len(queries.shown.item_S))))
+
+
+def test_only_the_champion_is_asked_how_it_would_choose() -> None:
+    panel = Panel(("champion", Chooser()), {"shadow": Chooser()})
+    shown = random_shown(0, 9)
+    asked = ChoiceAsked(ChoiceRule(1.0, 3), np.zeros(len(shown), np.int32))
+    queries = replace(make_queries([[]], n_items=9), shown=replace(shown, choice=asked))
+    told = panel.predict(queries)
+    assert told["champion"].choice is not None
+    assert told["shadow"].choice is None
+    assert panel.predict(replace(queries, shown=shown))["champion"].choice is None
 
 
 class Duet(CountingLearner):

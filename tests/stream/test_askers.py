@@ -7,7 +7,7 @@ import pytest
 
 from stream.askers import AskerReader
 from stream.catalogue import Catalogue, CatalogueConfig
-from stream.contexts import ContextBuilder
+from stream.contexts import Asked, ContextBuilder
 from stream.events import Click, Event, Forget, Impression, Item, User
 from stream.histories import Histories, HistoriesConfig
 from stream.input_settings import InputsConfig
@@ -33,7 +33,7 @@ class Loop:
         self.histories = Histories(HistoriesConfig(max_users=max_users), 8)
         self.askers = AskerReader(inputs, self.histories)
         self.contexts = ContextBuilder(
-            Catalogue(CatalogueConfig()), self.histories, 8, 5, False, self.askers
+            Catalogue(CatalogueConfig()), self.histories, Asked(8, 5, False), self.askers
         )
         self.seq = 0
 
@@ -75,7 +75,7 @@ def click(user: str, ts: int, item: str = "i1", **context: object) -> Click:
 
 def test_without_declarations_contexts_say_nothing_and_nothing_is_kept():
     histories = Histories(HistoriesConfig(), 8)
-    contexts = ContextBuilder(Catalogue(CatalogueConfig()), histories, 8, 5, False)
+    contexts = ContextBuilder(Catalogue(CatalogueConfig()), histories, Asked(8, 5, False))
     batch = contexts.read(batch_of_events([click("ann", 5, device="phone"), User("bob", 6, "tea")]))
     assert batch.clicks.context_B is None
     assert contexts.prepare(batch).contexts.askers is None

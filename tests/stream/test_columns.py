@@ -73,3 +73,13 @@ def test_propensities_stand_beside_their_items_and_are_missing_where_none_were_l
     ]
     impressions = to_columns(events)[1]
     np.testing.assert_array_equal(impressions.propensity_S, [np.nan, np.nan, 0.5, 0.25])
+
+
+def test_what_other_policies_would_have_shown_stands_beside_the_items_of_the_lists_that_say_it():
+    events = [
+        Impression("r1", "u", ["a"], 1),
+        Impression("r2", "u", ["c", "d"], 2, targets={"new": [0.5, 0.0]}),
+    ]
+    given_of = to_columns(events)[1].given_of
+    assert list(given_of) == ["new"]
+    np.testing.assert_array_equal(given_of["new"], [np.nan, 0.5, 0.0])

@@ -113,12 +113,21 @@ RULE = {"name": "a", "kind": "below", "metric": "recall@20", "threshold": 0.2}
         ("item_knn", {"metric": "skipped_share"}, "skipped_share judges optimizer steps, and item"),
         ("popularity", {"metric": "auc"}, "auc judges click probabilities, and popularity gives"),
         ("transformer", {"metric": "recal@20"}, "did you mean 'recall@20'"),
+        ("transformer", {"metric": "dr_ctr"}, "set evaluator.off_policy.temperature: 1.0"),
     ],
 )
 def test_a_rule_that_cannot_be_followed_is_refused(champion, rule, told):
     values = {"champion": champion, "shadows": [], "alerts": {"rules": [RULE | rule]}}
     with pytest.raises(ValueError, match=told):
         FreshrankConfig.model_validate(values)
+
+
+def test_what_a_champion_would_have_had_can_be_watched_if_it_is_asked_about():
+    rules = {"rules": [RULE | {"metric": "dr_ctr"}]}
+    evaluator = {"off_policy": {"temperature": 0.5}}
+    assert FreshrankConfig(evaluator=evaluator, alerts=rules).evaluator.off_policy.candidates == 200
+    given = {"rules": [RULE | {"metric": "dr_ctr", "policy": "new"}]}
+    assert FreshrankConfig(alerts=given).alerts.rules[0].policy == "new"
 
 
 def test_freeze_needs_no_weights():

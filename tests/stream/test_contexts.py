@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.catalogue import Catalogue, CatalogueConfig
-from stream.contexts import ContextBuilder
+from stream.contexts import Asked, ContextBuilder
 from stream.events import Forget
 from stream.histories import Histories, HistoriesConfig
 from stream.values import Queries
@@ -30,7 +30,7 @@ def builder_of(
         HistoriesConfig(max_users=max_users, session_gap=session_gap),
         50 if exclude_seen else history_items,
     )
-    return catalogue, ContextBuilder(catalogue, histories, history_items, 3, exclude_seen)
+    return catalogue, ContextBuilder(catalogue, histories, Asked(history_items, 3, exclude_seen))
 
 
 def histories_asked(queries: Queries) -> list[list[int]]:
@@ -204,7 +204,7 @@ def test_restored_tables_ask_the_same():
     def tables() -> tuple[Catalogue, Histories, ContextBuilder]:
         catalogue = Catalogue(CatalogueConfig(max_items=12, min_count=2))
         histories = Histories(HistoriesConfig(max_users=5, session_gap=3), 4)
-        return catalogue, histories, ContextBuilder(catalogue, histories, 4, 3, False)
+        return catalogue, histories, ContextBuilder(catalogue, histories, Asked(4, 3, False))
 
     catalogue, histories, builder = tables()
     batches = cut(clicks, 16)

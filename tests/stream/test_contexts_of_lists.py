@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from stream.catalogue import Catalogue, CatalogueConfig
 from stream.columns import to_columns
-from stream.contexts import ContextBuilder
+from stream.contexts import Asked, ContextBuilder
 from stream.events import Click, Event, Impression
 from stream.histories import Histories, HistoriesConfig
+from stream.targets import ChoiceRule
 from stream.values import Batch, Shown
 
 USERS = st.sampled_from(["ann", "bob", "eve"])
@@ -22,7 +23,7 @@ LISTS = st.builds(Impression, REQUESTS, USERS, st.lists(ITEMS, min_size=1, uniqu
 def builder_of() -> tuple[Catalogue, ContextBuilder]:
     catalogue = Catalogue(CatalogueConfig(max_items=100))
     histories = Histories(HistoriesConfig(max_users=100), 100)
-    return catalogue, ContextBuilder(catalogue, histories, 100, 3, exclude_seen=False)
+    return catalogue, ContextBuilder(catalogue, histories, Asked(100, 3, exclude_seen=False))
 
 
 def batch_of_events(events: list[Event]) -> Batch:
@@ -100,6 +101,68 @@ def test_users_who_only_look_take_no_place_in_the_histories():
     assert len(builder._histories) == 1
     later = batch_of_events([Impression("r3", "ann", ["a"], 9)])
     assert histories_of(builder.prepare(later).shown) == [[0]]
+
+
+RULE = ChoiceRule(1.0, 5)
+
+
+@given(st.lists(CLICKS, max_size=12), st.lists(CLICKS, max_size=6), USERS, TIMES)
+def test_the_session_of_a_list_is_the_one_that_a_click_at_its_time_would_go_on(
+    before, beside, user, ts
+):
+    """Sessions end at a pause of more than 5; no click names the list or its session."""
+    lengths = []
+    beside = [replace_request(click) for click in beside]
+    beside = [click for click in beside if (click.user, click.ts) != (user, ts)]
+    for asked in (Click(user, "other", ts), Impression("list", user, ["i1"], ts)):
+        catalogue = Catalogue(CatalogueConfig(max_items=100))
+        histories = Histories(HistoriesConfig(max_users=100, session_gap="5ms"), 100)
+        builder = ContextBuilder(catalogue, histories, Asked(100, 3, exclude_seen=False, rule=RULE))
+        builder.advance(batch_of_events([Click("ann", f"i{n}", 0) for n in range(6)]))
+        builder.advance(batch_of_events([replace_request(click) for click in before]))
+        batch = batch_of_events([*beside, asked])
+        queries = builder.prepare(batch)
+        if isinstance(asked, Click):
+            lengths.append(int(queries.session_length_B[batch.clicks.item_B.index("other")]))
+        else:
+            lengths.append(int(queries.shown.choice.session_length_N[0]))
+    assert lengths[0] == lengths[1]
+
+
+def replace_request(click: Click) -> Click:
+    return Click(click.user, click.item, int(click.ts))
+
+
+def test_a_list_asks_for_a_choice_only_by_a_rule_and_then_tells_what_its_user_has_seen():
+    events = [Click("ann", "a", 1), Click("ann", "b", 2), Click("bob", "a", 3)]
+    lists = [Impression("r1", "bob", ["b"], 9), Impression("r2", "ann", ["a"], 9)]
+    for rule in (None, RULE):
+        catalogue = Catalogue(CatalogueConfig(max_items=100))
+        histories = Histories(HistoriesConfig(max_users=100), 100)
+        builder = ContextBuilder(catalogue, histories, Asked(100, 3, exclude_seen=True, rule=rule))
+        builder.advance(batch_of_events(events))
+        shown = builder.prepare(batch_of_events(lists)).shown
+        if rule is None:
+            assert (shown.choice, shown.contexts.seen) == (None, None)
+        else:
+            assert shown.choice.rule is rule
+            seen = shown.contexts.seen
+            of_context = [
+                seen.values[seen.starts[c] : seen.starts[c + 1]].tolist()
+                for c in shown.context_of_N
+            ]
+            assert of_context == [[0], [0, 1]]
+
+
+def test_a_list_before_its_own_click_has_seen_all_but_that():
+    catalogue = Catalogue(CatalogueConfig(max_items=100))
+    histories = Histories(HistoriesConfig(max_users=100), 100)
+    builder = ContextBuilder(catalogue, histories, Asked(100, 3, exclude_seen=True, rule=RULE))
+    builder.advance(batch_of_events([Click("ann", "a", 1), Click("ann", "b", 2)]))
+    early = [Click("ann", "b", 7, request_id="r1"), Click("ann", "a", 8)]
+    shown = builder.prepare(batch_of_events([*early, Impression("r1", "ann", ["b"], 9)])).shown
+    seen, context = shown.contexts.seen, shown.context_of_N[0]
+    assert seen.values[seen.starts[context] : seen.starts[context + 1]].tolist() == [0, 1, 0]
 
 
 def test_lists_move_no_click_query():

@@ -135,6 +135,22 @@ def test_an_empty_object_lacks_the_fields_of_the_default_type():
         (impression(propensities=[0.5]), "Expected `array` of length 2, one for each item, got 1"),
         (impression(propensities=[0.5, 0]), "Expected a probability in (0, 1], got 0.0 - at "),
         (impression(propensities=[1.1, 1]), "Expected a probability in (0, 1], got 1.1 - at "),
+        (
+            impression(targets={"new": [0.5]}),
+            "Expected `array` of length 2, one for each item, got 1",
+        ),
+        (
+            impression(targets={"new": [0.5, -0.1]}),
+            "Expected a probability in [0, 1], got -0.1 - at ",
+        ),
+        (
+            impression(targets={"new": [2, 0]}),
+            "Expected a probability in [0, 1], got 2.0 - at `$.targ",
+        ),
+        (
+            impression(targets={str(n): [0, 0] for n in range(9)}),
+            "Expected at most 8 policies, got 9",
+        ),
         (impression().replace(b'"b"', b'"a"'), "Expected distinct items, got 'a' twice"),
         (impression().replace(b'"a","b"', b'1,"1"'), "Expected distinct items, got '1' twice"),
         (line(context=0).replace(b"0", b"[" * 9999 + b"]" * 9999), "Expected `object | null`"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stream.catalogue import Catalogue, CatalogueConfig
-from stream.contexts import ContextBuilder
+from stream.contexts import Asked, ContextBuilder
 from stream.events import Click, Conversion, Event, Feedback, Impression
 from stream.histories import Histories, HistoriesConfig
 from stream.id_hash import hash64
@@ -39,7 +39,7 @@ class Loop:
     def __init__(self, max_items: int = 100, exclude_seen: bool = False, min_count: int = 1):
         self.catalogue = Catalogue(CatalogueConfig(max_items=max_items, min_count=min_count))
         self.histories = Histories(HistoriesConfig(), 5)
-        self.contexts = ContextBuilder(self.catalogue, self.histories, 5, 3, exclude_seen)
+        self.contexts = ContextBuilder(self.catalogue, self.histories, Asked(5, 3, exclude_seen))
         self.joiner = Joiner(self.catalogue, self.histories)
 
     def step(self, arrived: Batch) -> Outcomes:

@@ -54,6 +54,25 @@ def test_rows_become_impressions_with_their_clicks_in_order_of_time(campaign: Pa
     ]
 
 
+def test_an_impression_may_say_how_likely_the_other_policy_would_have_shown_its_item(
+    campaign: Path,
+) -> None:
+    rows = row("03", "8", propensity="0.2") + row("05", "8", propensity="0.6") + row("06")
+    (campaign / "bts-men.csv.gz").write_bytes(gzip.compress((HEADER + rows).encode()))
+    events = list(open_bandit_events(campaign, BadRows(), with_catalogue=False, with_targets=True))
+    shown = [event for event in events if isinstance(event, Impression)]
+    # Item 8: 2 / (1 / 0.2 + 1 / 0.6) = 0.3, item 7: 0.25; together they must be 1.
+    told = {event.request_id: (event.targets or {}) for event in shown}
+    assert told["random-men-0"]["bts"] == pytest.approx([0.25 / 0.55])
+    assert told["bts-men-0"] == {"random": [0.0]}  # it never showed item 8
+    assert told["bts-men-2"] == {"random": [1.0]}
+
+
+def test_targets_need_the_log_of_another_policy(campaign: Path) -> None:
+    with pytest.raises(UsageError, match="targets are read from another policy's"):
+        open_bandit_events(campaign / "bts-men.csv.gz", BadRows(), with_targets=True)
+
+
 def test_without_the_catalogue_no_items_come(campaign: Path) -> None:
     events = imported(campaign, with_catalogue=False)
     assert events == [event for event in imported(campaign) if not isinstance(event, Item)]

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from stream.values import Batch
@@ -71,6 +72,18 @@ def test_a_refused_list_is_kept_as_a_dead_letter_and_the_rest_of_the_batch_is_as
     assert batch.impressions.starts.tolist() == [0, 2]
     assert (batch.n_records, batch.end, batch.seq) == (arrived.n_records, arrived.end, arrived.seq)
     assert batch.watermark_ms == arrived.watermark_ms
+
+
+def test_what_a_list_says_of_other_policies_goes_with_it_where_it_goes():
+    desk = Desk()
+    desk.step(shown("r", 5))
+    told = [shown("r", 6, "ab"), shown("q", 7, "cd"), shown("p", 8, "c")]
+    for number, event in enumerate(told[:2]):
+        event.propensities, event.targets = [0.5, 0.25], {"new": [0.1 * number, 1.0]}
+    batch = desk.joiner.gather(batch_of_events(told, 1, 5, ["f:1", "f:2", "f:3"]))
+    (letter,) = batch.dead_letters
+    assert json.loads(letter.raw)["targets"] == {"new": [0.0, 1.0]}
+    np.testing.assert_array_equal(batch.impressions.given_of["new"], [0.1, 1.0, np.nan])
 
 
 def test_a_click_that_overtook_its_list_waits_for_it():
