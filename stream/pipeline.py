@@ -13,10 +13,11 @@ from stream.checkpoint import Checkpoints
 from stream.checkpoint_files import Kind
 from stream.contexts import ContextBuilder
 from stream.joiner import Joiner
+from stream.notices import Moment
 from stream.protocols import Evaluator, Source, Stateful
 from stream.reactor import Reactor
 from stream.sinks.outputs import Outputs
-from stream.values import Batch, Moment, Position, Record, State
+from stream.values import Batch, Position, Record, State
 
 LOGGER = logging.getLogger("freshrank.pipeline")
 

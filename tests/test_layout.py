@@ -17,6 +17,7 @@ TESTED_ELSEWHERE = {
     "stream/asker_values.py": "declares a value: by everyone who handles it",
     "stream/conversions.py": "declares values: by everyone who handles them",
     "stream/build.py": "by every whole run: test_replay.py, test_pipeline.py",
+    "stream/notices.py": "declares values: by everyone who handles them",
     "stream/errors.py": "declares a tree",
     "stream/protocols.py": "declares contracts: tests/conformance",
     "stream/values.py": "declares values: by everyone who handles them",

@@ -151,7 +151,7 @@ def test_a_further_epoch_moves_the_weights_and_not_what_is_replayed(events, tmp_
     assert not is_same(first["finetuner"]["weights"], second["finetuner"]["weights"])
     assert not is_same(second["finetuner"]["weights"], third["finetuner"]["weights"])
     assert_same_bits(first["replay"], third["replay"])
-    assert_same_bits(first["clicks"], third["clicks"])
+    assert_same_bits(first["tasks"], third["tasks"])
 
 
 @pytest.mark.parametrize(
