@@ -11,7 +11,8 @@ References
 from dataclasses import dataclass
 
 from stream.durations import Span
-from stream.values import AlertState, Record, State
+from stream.notices import AlertState
+from stream.values import Record, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from evaluators.alert_cycle import LifeCycle, Place
 from evaluators.alert_rules import AlertsConfig, Rule
 from evaluators.reference import Reference
 from stream.errors import CheckpointError
-from stream.values import AlertState, Moment, Notice, Reading, Record, State
+from stream.notices import AlertState, Moment, Notice
+from stream.values import Reading, Record, State
 
 _SCHEMA_VERSION = 2
 

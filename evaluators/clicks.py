@@ -6,13 +6,14 @@ Row 0 is of all lists; each row behind it is of one policy. A policy's windows a
 be if its lists alone had been judged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from evaluators.click_figures import METRICS_BY_POLICY, MODEL_METRICS, SHARE_METRICS
 from evaluators.click_windows import ProbabilityWindows, ShareWindows
 from evaluators.confidence import share_interval
+from evaluators.figures import as_record
 from evaluators.row_windows import RowSamples, row_samples
 from evaluators.windows import WINDOWS, TimeBuckets, WindowSizes
 from stream.values import Conversions, Int64s, Matured, Reading, Record, State
@@ -205,7 +206,7 @@ class ClickJudge:
         figures: Record = {}
         for name, windows in self._shares.items():
             readings = {over: windows.reading(over, row) for over in WINDOWS}
-            if figure := _as_record(readings):
+            if figure := as_record(readings):
                 if name != "conversion_rate":
                     figure["interval"] = _intervals(windows, row)
                 figures[name] = figure
@@ -227,16 +228,5 @@ def _model_figures(windows: ProbabilityWindows, row: int) -> Record:
     return {
         name: figure
         for name in MODEL_METRICS
-        if (figure := _as_record({over: one.get(name) for over, one in figures_of.items()}))
-    }
-
-
-def _as_record(reading_of: Mapping[str, Reading | None]) -> Record:
-    """A figure over the windows where it has a value; empty where it has none."""
-    found = {over: reading for over, reading in reading_of.items() if reading is not None}
-    if not found:
-        return {}
-    return {
-        **{over: reading.value for over, reading in found.items()},
-        "samples": {over: reading.samples for over, reading in found.items()},
+        if (figure := as_record({over: one.get(name) for over, one in figures_of.items()}))
     }

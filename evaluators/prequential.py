@@ -1,22 +1,25 @@
 """Judges each prediction before anyone learns from its answer: the ranking, and the clicks."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from evaluators.click_figures import CLICK_METRICS
 from evaluators.clicks import ClickJudge
+from evaluators.experience import ExperienceConfig, ExperienceJudge
+from evaluators.group_clicks import GroupClicks
+from evaluators.item_groups import GroupsConfig, ItemGroups
 from evaluators.ranking import RankingConfig
 from evaluators.ranking_judge import RankingJudge
 from evaluators.steps import STEP_METRICS, StepJudge
-from evaluators.vocabulary import WINDOWS, nearest_metric
+from evaluators.vocabulary import WINDOWS, family_of, nearest_metric
 from evaluators.windows import WindowSizes
 from stream.durations import DurationMs
 from stream.errors import CheckpointError
-from stream.values import Outcomes, Reading, Record, State
+from stream.values import Changes, Outcomes, Reading, Record, State
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 
 
 class EvaluatorConfig(BaseModel):
@@ -33,6 +36,10 @@ class EvaluatorConfig(BaseModel):
         Weight that the window `faded` keeps per sample; 0.9999 halves a sample in 6,931.
     emit_events : int
         Clicks and shown items judged between two records.
+    groups : GroupsConfig
+        Into which groups items are sorted.
+    experience : ExperienceConfig
+        Coverage, Gini, diversity, novelty, personalisation and exposure of the champion's lists.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +48,24 @@ class EvaluatorConfig(BaseModel):
     window_time: Annotated[DurationMs, Field(ge=1_000)] = 3_600_000
     fade: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9999
     emit_events: PositiveInt = 1000
+    groups: GroupsConfig = GroupsConfig()
+    experience: ExperienceConfig = ExperienceConfig()
+
+
+class Family(Protocol):
+    """Figures of one kind, judged or left out together."""
+
+    def update(self, outcomes: Outcomes) -> None: ...
+
+    def follow(self, changes: Changes) -> None: ...
+
+    def metrics(self) -> Record: ...
+
+    def reading(self, metric: str, over: str) -> Reading | None: ...
+
+    def state_dict(self) -> State: ...
+
+    def load_state_dict(self, state: State) -> None: ...
 
 
 class PrequentialEvaluator:
@@ -82,6 +107,9 @@ class PrequentialEvaluator:
         self._ranking = RankingJudge(ranking, learners, sizes)
         self._clicks = ClickJudge(learners, sizes)
         self._steps = StepJudge(sizes)
+        self._groups = ItemGroups(config.groups)
+        self._group_clicks = GroupClicks(self._groups.max_groups, sizes)
+        self._families = self._made_families(config, learners[0], max(ranking.ks), sizes)
         self._shadows = list(learners[1:])
         self._ks = ranking.ks
         self._emit_events = config.emit_events
@@ -93,6 +121,8 @@ class PrequentialEvaluator:
             "window_events": config.window_events,
             "window_time_ms": config.window_time,
             "fade": config.fade,
+            "groups": config.groups.model_dump(mode="json"),
+            "families": list(self._families),
         }
         self._seq = -1
         self._watermark_ms = 0
@@ -103,23 +133,36 @@ class PrequentialEvaluator:
         self._ranking.update(outcomes)
         self._clicks.update(outcomes.matured, outcomes.conversions, outcomes.watermark_ms)
         self._steps.update(outcomes.steps, outcomes.watermark_ms)
+        self._groups.make_room(outcomes.queries.n_items)
+        self._group_clicks.update(outcomes, self._groups.of(outcomes.answer_B))
+        for family in self._families.values():
+            family.update(outcomes)
+        self._groups.count(outcomes.answer_B)  # how popular an item was is known before the click
         self._seq = outcomes.seq
         self._watermark_ms = outcomes.watermark_ms
         self._join_counts = dict(outcomes.join_counts)
         is_due = self._n_judged() // self._emit_events > n_judged_before // self._emit_events
         return [self.metrics()] if is_due else []
 
+    def follow(self, changes: Changes) -> None:
+        self._groups.follow(changes)
+        for family in self._families.values():
+            family.follow(changes)
+
     def metrics(self) -> Record:
         ranking, shadows = self._ranking.metrics()
         clicks = self._clicks.metrics()
         for shadow, click_figures in zip(shadows, self._clicks.shadows(clicks), strict=True):
             shadow.update(click_figures)
+        families: Record = {}
+        for family in self._families.values():
+            families |= family.metrics()
         record = {
             "seq": self._seq,
             "name": "metrics",
             "events": self._ranking.n_clicks,
             "watermark_ms": self._watermark_ms,
-            "metrics": {**ranking, **clicks, **self._steps.metrics()},
+            "metrics": {**ranking, **clicks, **self._steps.metrics(), **families},
             "shadows": dict(zip(self._shadows, shadows, strict=True)),
             "policies": self._clicks.policies(),
             "counts": {
@@ -138,12 +181,15 @@ class PrequentialEvaluator:
             raise ValueError(f"expected a window out of {', '.join(WINDOWS)}, got {over}")
         if metric in CLICK_METRICS:
             return self._clicks.reading(metric, over, policy)
-        if metric not in (*self._ranking.figures, *STEP_METRICS):
+        kind = family_of(metric)
+        if kind is None and metric not in (*self._ranking.figures, *STEP_METRICS):
             raise ValueError(
                 f"no metric is called {metric}; did you mean {nearest_metric(metric, self._ks)}?"
             )
         if policy is not None:
             raise ValueError(f"{metric} is not kept by policy; leave the policy out")
+        if kind is not None:
+            return self._families[kind].reading(metric, over) if kind in self._families else None
         if metric in STEP_METRICS:
             return self._steps.reading(over)
         return self._ranking.reading(metric, over)
@@ -155,6 +201,9 @@ class PrequentialEvaluator:
             "ranking": self._ranking.state_dict(),
             "clicks": self._clicks.state_dict(),
             "steps": self._steps.state_dict(),
+            "groups": self._groups.state_dict(),
+            "group_clicks": self._group_clicks.state_dict(),
+            "families": {name: family.state_dict() for name, family in self._families.items()},
             "seq": self._seq,
             "watermark_ms": self._watermark_ms,
             "join_counts": self._join_counts,
@@ -175,9 +224,24 @@ class PrequentialEvaluator:
         self._ranking.load_state_dict(state["ranking"])
         self._clicks.load_state_dict(state["clicks"])
         self._steps.load_state_dict(state["steps"])
+        self._groups.load_state_dict(state["groups"])
+        self._group_clicks.load_state_dict(state["group_clicks"])
+        for name, family in self._families.items():
+            family.load_state_dict(state["families"][name])
         self._seq = state["seq"]
         self._watermark_ms = state["watermark_ms"]
         self._join_counts = dict(state["join_counts"])
+
+    def _made_families(
+        self, config: EvaluatorConfig, champion: str, k: int, sizes: WindowSizes
+    ) -> dict[str, Family]:
+        """The families that are judged, by the name of their settings."""
+        families: dict[str, Family] = {}
+        if config.experience.enabled:
+            families["experience"] = ExperienceJudge(
+                champion, k, sizes, self._groups, self._group_clicks
+            )
+        return families
 
     def _n_judged(self) -> int:
         return self._ranking.n_clicks + self._clicks.n_shown

@@ -4,16 +4,19 @@ import difflib
 import math
 
 from evaluators.click_figures import CLICK_METRICS, METRICS_BY_POLICY, SHARE_METRICS
+from evaluators.experience import EXPERIENCE_METRICS
 from evaluators.ranking import figure_names
 from evaluators.steps import STEP_METRICS
 from evaluators.windows import WINDOWS
 
 __all__ = [
+    "FAMILIES",
     "METRICS_BY_POLICY",
     "MODEL_METRICS",
     "POLICY_METRICS",
     "STEP_METRICS",
     "WINDOWS",
+    "family_of",
     "metric_ranges",
     "nearest_metric",
 ]
@@ -24,7 +27,10 @@ POLICY_METRICS = frozenset(SHARE_METRICS)
 MODEL_METRICS = frozenset(CLICK_METRICS) - POLICY_METRICS
 """These judge the champion's click probabilities: a champion that gives none has none of them."""
 
-_UNBOUNDED = {"log_loss", "normalized_entropy", "calibration_ratio"}
+FAMILIES = {"experience": EXPERIENCE_METRICS}
+"""Metrics that are judged unless `evaluator` says otherwise, by the name of their settings."""
+
+_UNBOUNDED = {"log_loss", "normalized_entropy", "calibration_ratio", "novelty"}
 
 
 def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
@@ -40,10 +46,22 @@ def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
     >>> metric_ranges((20,))["recall@20"], metric_ranges((20,))["log_loss"]
     ((0.0, 1.0), (0.0, inf))
     """
+    of_families = (name for names in FAMILIES.values() for name in names)
     return {
         name: (0.0, math.inf if name in _UNBOUNDED else 1.0)
-        for name in (*figure_names(ks), *CLICK_METRICS, *STEP_METRICS)
+        for name in (*figure_names(ks), *CLICK_METRICS, *STEP_METRICS, *of_families)
     }
+
+
+def family_of(metric: str) -> str | None:
+    """The settings under `evaluator` that say whether the metric is judged; None if it always is.
+
+    Examples
+    --------
+    >>> family_of("novelty"), family_of("ctr")
+    ('experience', None)
+    """
+    return next((family for family, names in FAMILIES.items() if metric in names), None)
 
 
 def nearest_metric(name: str, ks: tuple[int, ...]) -> str:

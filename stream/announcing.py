@@ -4,7 +4,8 @@ import logging
 from collections.abc import Sequence
 
 from stream.durations import lasted_text
-from stream.values import Notice, Record
+from stream.notices import Notice
+from stream.values import Record
 
 LOGGER = logging.getLogger("freshrank.alerts")
 

@@ -138,6 +138,12 @@ class ContextBuilder:
             described=self._catalogue.described(upserts),
         )
 
+    def everything(self) -> Changes:
+        """All that is known of the items, for whoever joins a catalogue that is there already."""
+        none = np.zeros(0, np.int64)
+        described = self._catalogue.all_described()
+        return Changes(len(self._catalogue), none.astype(np.int32), none, described)
+
     def _merged_with(self, batch: Batch) -> tuple[dict[str, int], Timelines]:
         """Groups and timelines of a batch; kept until it is advanced past: nothing moves before."""
         if self._merged is None or self._merged[0] is not batch:

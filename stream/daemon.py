@@ -34,6 +34,7 @@ from stream.live.rounds import Rounds
 from stream.live.stuck import Heartbeat
 from stream.live.supervisor import Supervisor
 from stream.live.watch import Watch
+from stream.notices import Incident
 from stream.open_run import OpenRun, Telling
 from stream.pipeline import Pipeline
 from stream.repeating import changes_text, reading_settings, refuse_other_settings
@@ -48,7 +49,7 @@ from stream.run_folder import (
 )
 from stream.settings import read_settings
 from stream.taking_over import take_over
-from stream.values import Batch, Command, Incident, Position, Record
+from stream.values import Batch, Command, Position, Record
 
 LOGGER = logging.getLogger("freshrank.daemon")
 

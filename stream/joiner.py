@@ -11,6 +11,7 @@ is mature: what was not clicked never will be. A click is followed by its conver
 conversion window has passed. Both windows are event time, and pass when the watermark does.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -30,23 +31,24 @@ from stream.joining.impressions import PendingLists
 from stream.joining.intake import Intake
 from stream.joining.item_hashes import ItemHashes
 from stream.joining.pair_chains import pair_keys
+from stream.joining.seen_answers import is_seen, is_seen_newcomer
 from stream.lessons import joined
-from stream.sequences import ragged_indices
 from stream.values import (
     Batch,
-    Bools,
     Changes,
     Conversions,
     Int32s,
     Int64s,
     Lessons,
     Matured,
+    Opinions,
     Outcomes,
     Predictions,
     Queries,
     ShownLessons,
     State,
     no_conversions,
+    no_opinions,
     none_matured,
 )
 
@@ -170,11 +172,11 @@ class Joiner:
         self._seq = batch.seq
         user_B = self._histories.user_hashes(batch.clicks.user_B)
         answer_B = self._catalogue.rows(batch.clicks.item_B)
-        is_sample_B = ~(_is_seen(queries, answer_B) | _is_seen_newcomer(batch, queries, answer_B))
+        is_sample_B = ~(is_seen(queries, answer_B) | is_seen_newcomer(batch, queries, answer_B))
         lessons = self._lessons(batch, queries, user_B, answer_B)
         first = self._lists.next_index
-        self._take_in(batch, queries, predictions)
-        matches, conversions = self._answer(batch, user_B, answer_B)
+        looking_N = self._take_in(batch, queries, predictions)
+        matches, conversions, opinions = self._answer(batch, user_B, answer_B)
         taught = self._taught_early(queries, first, matches) if self._is_eager else ()
         matured, taught_late = self._mature(batch.watermark_ms)
         return Outcomes(
@@ -189,6 +191,9 @@ class Joiner:
             matured=matured,
             conversions=conversions,
             join_counts=self._join_counts(),
+            user_B=user_B,
+            looking_N=looking_N,
+            opinions=opinions,
         )
 
     def follow(self, changes: Changes) -> None:
@@ -257,11 +262,11 @@ class Joiner:
 
     def _take_in(
         self, batch: Batch, queries: Queries, predictions: Mapping[str, Predictions]
-    ) -> None:
-        """The batch's lists wait from now on, as they were scored."""
+    ) -> Int64s:
+        """The batch's lists wait from now on, as they were scored; whom they were shown to."""
         lists, first = batch.impressions, self._lists.next_index
         if queries.shown is None or not len(lists):
-            return
+            return np.zeros(0, np.int64)
         self._remembers_clicks = True
         user_N = self._histories.user_hashes(lists.user_N)
         item_S = self._item_hashes.of(lists.item_S, queries.shown.item_S)
@@ -269,10 +274,11 @@ class Joiner:
         self._lists.keep_probabilities(first, predictions)
         self._counts["impressions"] += len(lists)
         self._counts["shown_items"] += len(lists.item_S)
+        return user_N
 
     def _answer(
         self, batch: Batch, user_B: Int64s, answer_B: Int32s
-    ) -> tuple[Matches | None, Conversions]:
+    ) -> tuple[Matches | None, Conversions, Opinions]:
         """The batch's clicks meet lists, its conversions and feedback meet clicks."""
         clicks = batch.clicks
         sequels = [e for e in batch.others if isinstance(e, Conversion | Feedback)]
@@ -281,7 +287,7 @@ class Joiner:
             n_unnamed = len(clicks) if clicks.request_B is None else clicks.request_B.count(None)
             self._counts["organic_clicks"] += n_unnamed
             self._counts["orphan_clicks"] += len(clicks) - n_unnamed
-            return None, no_conversions()
+            return None, no_conversions(), no_opinions()
         item_B = self._item_hashes.of(clicks.item_B, answer_B)
         self._names_requests = self._names_requests or clicks.request_B is not None
         matches = match(self._lists, self._closed, clicks, user_B, item_B, self._matches_unnamed)
@@ -290,21 +296,22 @@ class Joiner:
         is_ahead = clicks.ts_B[matches.is_joined_B] < self._lists.ts_of(matches.joined)
         self._counts["clicks_before_impression"] += int(np.count_nonzero(is_ahead))
         self._followups.add(user_B, item_B, clicks.ts_B, clicks.request_B)
-        self._join_sequels(sequels)
+        opinions = self._join_sequels(sequels)
         conversions, n_early = self._followups.mature(batch.watermark_ms)
         self._counts["conversions_matured_early"] += n_early
         # Where conversions are not recorded, nothing is known of those of a click.
-        return matches, conversions if self._has_conversions else no_conversions()
+        return matches, conversions if self._has_conversions else no_conversions(), opinions
 
-    def _join_sequels(self, sequels: Sequence[Conversion | Feedback]) -> None:
+    def _join_sequels(self, sequels: Sequence[Conversion | Feedback]) -> Opinions:
         if not sequels:
-            return
+            return no_opinions()
         user_K = self._histories.user_hashes([str(event.user) for event in sequels])
         items = [str(event.item) for event in sequels]
         item_K = self._item_hashes.of(items, self._catalogue.rows(items))
         ts_K = np.array([event.ts for event in sequels], np.int64)
         shown_K = self._lists.latest_showing(user_K, item_K, ts_K).tolist()
         pairs, times = pair_keys(user_K, item_K).tolist(), ts_K.tolist()
+        joined_ts, kinds, values = list[int](), list[int](), list[float]()
         for event, pair, ts, index in zip(sequels, pairs, times, shown_K, strict=True):
             if isinstance(event, Conversion):
                 self._has_conversions = True
@@ -313,8 +320,12 @@ class Joiner:
                 self._counts[f"{verdict}_conversions"] += 1
             elif index >= 0 or self._followups.has_click(pair, ts):
                 self._counts[f"feedback_{event.kind}"] += 1
+                joined_ts.append(ts)
+                kinds.append(FEEDBACK_KINDS.index(event.kind))
+                values.append(math.nan if event.value is None else event.value)
             else:
                 self._counts["orphan_feedback"] += 1
+        return Opinions(np.array(joined_ts, np.int64), np.array(kinds, np.int64), np.array(values))
 
     def _taught_early(
         self, queries: Queries, first: int, matches: Matches | None
@@ -360,33 +371,3 @@ def _lessons_of(queries: Queries, target_B: Int32s, user_B: Int64s, index_M: Int
         session_M=queries.session_B[index_M],
         session_length_M=queries.session_length_B[index_M],
     )
-
-
-def _is_seen(queries: Queries, answer_B: Int32s) -> Bools:
-    """Whether each answer is among the rows that its query excludes."""
-    seen = queries.contexts.seen
-    if seen is None or not len(queries):
-        return np.zeros(len(queries), np.bool_)
-    starts_B = seen.starts[queries.context_of_B]
-    length_B = seen.starts[queries.context_of_B + 1] - starts_B
-    is_hit = seen.values[ragged_indices(starts_B, length_B)] == np.repeat(answer_B, length_B)
-    hits_until = np.concatenate([[0], np.cumsum(is_hit)])
-    ends_B = np.cumsum(length_B)
-    is_seen: Bools = hits_until[ends_B] > hits_until[ends_B - length_B]
-    return is_seen
-
-
-def _is_seen_newcomer(batch: Batch, queries: Queries, answer_B: Int32s) -> Bools:
-    """Whether a click on an item without a row repeats an earlier one of the same user and batch.
-
-    What was clicked in earlier batches and still has no row is not remembered.
-    """
-    is_seen_B = np.zeros(len(queries), np.bool_)
-    if queries.contexts.seen is None:
-        return is_seen_B
-    first_ts: dict[tuple[str, str], int] = {}
-    for b in np.flatnonzero(answer_B < 0).tolist():
-        ts = int(batch.clicks.ts_B[b])
-        pair = (batch.clicks.user_B[b], batch.clicks.item_B[b])
-        is_seen_B[b] = first_ts.setdefault(pair, ts) < ts
-    return is_seen_B

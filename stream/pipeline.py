@@ -13,10 +13,11 @@ from stream.checkpoint import Checkpoints
 from stream.checkpoint_files import Kind
 from stream.contexts import ContextBuilder
 from stream.joiner import Joiner
+from stream.notices import Moment
 from stream.protocols import Evaluator, Source, Stateful
 from stream.reactor import Reactor
 from stream.sinks.outputs import Outputs
-from stream.values import Batch, Moment, Position, Record, State
+from stream.values import Batch, Position, Record, State
 
 LOGGER = logging.getLogger("freshrank.pipeline")
 
@@ -100,6 +101,7 @@ class Pipeline:
         changes = parts.contexts.advance(batch)  # only now do catalogue and histories move
         parts.panel.follow(changes)
         parts.joiner.follow(changes)
+        parts.evaluator.follow(changes)
         reactions = parts.reactor.react(notices, moment, parts.panel, parts.anchors)
         if ordered:
             parts.reactor.reload(ordered.reactions, ordered.rules)
@@ -168,6 +170,7 @@ class Pipeline:
         for name, table in self.parts.tables.items():
             table.load_state_dict(state["tables"][name])
         self.parts.panel.take_over(state["panel"])
+        self.parts.evaluator.follow(self.parts.contexts.everything())
 
     def state_dict(self) -> State:
         parts = self.parts

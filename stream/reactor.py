@@ -25,7 +25,8 @@ from typing import Literal, NamedTuple, Protocol
 from evaluators.alert_rules import ReactionsConfig, Rule
 from stream.durations import format_duration_ms
 from stream.errors import CheckpointError
-from stream.values import Bools, Moment, Notice, Record, State
+from stream.notices import Moment, Notice
+from stream.values import Bools, Record, State
 
 _SCHEMA_VERSION = 2
 _NOT_ADJUSTABLE = "the champion learns in a way that can neither be boosted nor undone"

@@ -12,7 +12,7 @@ not written to after they were handed out. An item is known by its row in the ca
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -285,6 +285,30 @@ def no_conversions() -> Conversions:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinions:
+    """Feedback on what was clicked or shown, in order of time.
+
+    `kind_N` is the place of each kind in `FEEDBACK_KINDS`, `value_N` nan where none was given.
+    """
+
+    ts_N: Int64s
+    kind_N: Int64s
+    value_N: Float64s
+
+    def __len__(self) -> int:
+        return len(self.ts_N)
+
+
+def no_opinions() -> Opinions:
+    """No feedback at all."""
+    return Opinions(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
+def _nobody() -> Int64s:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
     """Optimizer steps since the stream began.
 
@@ -301,10 +325,11 @@ class Outcomes:
 
     `predictions` holds each learner's, by name, the champion's first. `answer_B` is the row
     clicked, -1 if it was not admitted when the batch began (a miss). `is_sample_B` is false for
-    a query that is no ranking sample: with seen items excluded, a click on a seen item.
-    `matured` and `conversions` are to be judged, `shown_lessons` to be learned. `join_counts`
-    says, since start, how many events met what they answer, and why the others did not. `steps`
-    are those that the champion took up to its predictions; None if it takes none.
+    a query that is no ranking sample: with seen items excluded, a click on a seen item. `user_B`
+    is a fixed 64-bit hash of who clicked, `looking_N` of whom each list of the batch was shown
+    to. `matured`, `conversions` and `opinions` are to be judged, `shown_lessons` to be learned.
+    `join_counts` says, since start, how many events met what they answer, and why the others did
+    not. `steps` are those that the champion took up to its predictions; None if it takes none.
     """
 
     seq: int
@@ -319,6 +344,9 @@ class Outcomes:
     conversions: Conversions = field(default_factory=no_conversions)
     join_counts: Mapping[str, int] = field(default_factory=dict)
     steps: Steps | None = None
+    user_B: Int64s = field(default_factory=_nobody)
+    looking_N: Int64s = field(default_factory=_nobody)
+    opinions: Opinions = field(default_factory=no_opinions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,55 +370,3 @@ class Reading:
 
     value: float
     samples: float
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Where the stream stands after a batch.
-
-    `n_events` counts the events taken in since the stream began. `anchor` names the last anchor
-    taken, None before the first; from there up to `end` is what reproduces this moment.
-    `is_backlog` says that the stream is behind: much more was waiting to be read.
-    """
-
-    seq: int
-    watermark_ms: int
-    n_events: int
-    end: Position
-    anchor: str | None = None
-    is_backlog: bool = False
-
-
-AlertState = Literal["inactive", "pending", "firing", "resolved"]
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """An alert rule changed its state.
-
-    `ts_ms` is the event time of the step that saw it, `since_ms` that of the step at which the
-    condition became true. `record` is what is written down.
-    """
-
-    rule: str
-    state: AlertState
-    ts_ms: int
-    since_ms: int
-    record: Record
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Something that whoever runs the daemon should know, by the wall clock.
-
-    Incidents stand apart from the reproducible record: they appear in no metric and cause no
-    reaction. `kind` is what happened (`gap`, `silent`, `lagging`, `stuck`, ...), `name` the rule
-    or the thing it happened to; `is_resolved` says that it is over. `details` is plain JSON.
-    """
-
-    kind: str
-    name: str
-    text: str
-    severity: str = "warning"
-    is_resolved: bool = False
-    details: Mapping[str, Any] = field(default_factory=dict)

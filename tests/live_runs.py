@@ -19,8 +19,8 @@ from stream.checkpoint_files import ARRAYS_FILE, MANIFEST_FILE, STATE_FILE, list
 from stream.config import FreshrankConfig
 from stream.journal import Entry, Journal, Range
 from stream.kafka.source import KafkaSource
+from stream.notices import Incident
 from stream.settings import read_settings
-from stream.values import Incident
 from tests.brokers import offsets, read_topic, topic_id
 from tests.daemons import Daemon
 from tests.runs import pipeline_in

@@ -16,6 +16,7 @@ MAX_LINES = 400
 TESTED_ELSEWHERE = {
     "stream/build.py": "by every whole run: test_replay.py, test_pipeline.py",
     "stream/errors.py": "declares a tree",
+    "stream/notices.py": "declares values: by everyone who handles them",
     "stream/protocols.py": "declares contracts: tests/conformance",
     "stream/values.py": "declares values: by everyone who handles them",
     "stream/id_hash.py": "by its doctest",

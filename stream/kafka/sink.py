@@ -16,7 +16,8 @@ from stream.kafka.writing.messages import Destination, Message, record_message
 from stream.kafka.writing.reachability import Reachability
 from stream.kafka.writing.sending import Patience, Sender
 from stream.kafka.writing.unacknowledged import Unacknowledged
-from stream.values import Incident, Record, State
+from stream.notices import Incident
+from stream.values import Record, State
 
 LOGGER = structlog.get_logger("freshrank.kafka")
 

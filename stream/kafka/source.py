@@ -30,8 +30,9 @@ from stream.kafka.fetching.handover import View
 from stream.kafka.fetching.positions import Cursor, cursors_of, in_order, stretches
 from stream.kafka.fetching.starting import start_of
 from stream.kafka.settings import KafkaSourceConfig
+from stream.notices import Incident
 from stream.sources.batching import BatchConfig, as_batch
-from stream.values import Batch, Command, Incident, Position
+from stream.values import Batch, Command, Position
 
 LOGGER = logging.getLogger("freshrank.kafka")
 

@@ -16,7 +16,8 @@ from typing import Protocol
 import msgspec
 
 from stream.errors import FreshrankError
-from stream.values import Incident, Record
+from stream.notices import Incident
+from stream.values import Record
 
 LOGGER = logging.getLogger("freshrank.incidents")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from stream.durations import format_duration_ms, lasted_text
 from stream.live.settings import WatchConfig
-from stream.values import Incident
+from stream.notices import Incident
 
 LOGGER = logging.getLogger("freshrank.watch")
 

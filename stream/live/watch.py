@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from stream.durations import lasted_text
 from stream.live.settings import WatchConfig, WatchRule
-from stream.values import Incident
+from stream.notices import Incident
 
 Clock = Callable[[], float]
 Report = Callable[[Incident], None]

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from stream.notices import Notice
 from stream.protocols import Sink
-from stream.values import Batch, DeadLetter, Notice, Record, State
+from stream.values import Batch, DeadLetter, Record, State
 
 # Reasons are free text from a decoder: the counts must not grow with them.
 _MAX_REASONS = 100

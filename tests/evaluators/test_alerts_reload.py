@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from evaluators.alert_rules import AlertsConfig, Rule
 from evaluators.alerts import Alerts
-from stream.values import Moment, Notice, Reading
+from stream.notices import Moment, Notice
+from stream.values import Reading
 from tests.conformance.stateful_contract import StatefulContract, assert_same_bits
 
 MINUTE_MS = 60_000

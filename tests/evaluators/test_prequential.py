@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from evaluators.prequential import EvaluatorConfig, PrequentialEvaluator
 from evaluators.ranking import RankingConfig
+from evaluators.vocabulary import FAMILIES
 from stream.errors import CheckpointError
 from stream.values import Conversions, Matured, Outcomes, Reading, Record
 from tests.conformance.evaluator_contract import (
@@ -21,6 +22,9 @@ from tests.conformance.stateful_contract import StatefulContract
 KS = (1, 10, 20)
 CONFIG = EvaluatorConfig(window_events=150, window_time=120_000, fade=0.99, emit_events=150)
 BASE_MS = 1_700_000_000_000
+PLAIN = EvaluatorConfig.model_validate(
+    CONFIG.model_dump() | {family: {"enabled": False} for family in FAMILIES}
+)
 
 
 def make_evaluator(**changes) -> PrequentialEvaluator:
@@ -56,7 +60,7 @@ def one_click(item: int, ts_ms: int = BASE_MS, seq: int = 0, is_sample: bool = T
 
 
 def test_a_record_has_the_shape_that_sinks_and_alerts_read():
-    evaluator = PrequentialEvaluator(CONFIG, RankingConfig(ks=(20,)), LEARNERS)
+    evaluator = PrequentialEvaluator(PLAIN, RankingConfig(ks=(20,)), LEARNERS)
     evaluator.update(one_click(item=7))
     samples = {"total": 1, "events": 1, "time": 1, "faded": 1.0}
     hit = {"total": 1.0, "events": 1.0, "time": 1.0, "faded": 1.0, "samples": samples}
@@ -192,7 +196,7 @@ def test_a_metric_that_is_not_kept_by_policy_is_refused(metric):
 
 
 def test_without_a_sample_no_figure_exists():
-    evaluator = make_evaluator()
+    evaluator = PrequentialEvaluator(PLAIN, RankingConfig(ks=KS), LEARNERS)
     evaluator.update(one_click(item=7, is_sample=False))
     record = evaluator.metrics()
     assert record["metrics"] == {}
@@ -289,7 +293,7 @@ def test_a_state_made_under_other_settings_is_refused(config, ranking, learners,
 
 def test_a_state_of_another_version_is_refused():
     state = make_evaluator().state_dict() | {"schema_version": 99}
-    with pytest.raises(CheckpointError, match="version 99, expected 2"):
+    with pytest.raises(CheckpointError, match="version 99, expected 3"):
         make_evaluator().load_state_dict(state)
 
 

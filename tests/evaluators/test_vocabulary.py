@@ -3,6 +3,7 @@ import math
 import pytest
 
 from evaluators.click_figures import CLICK_METRICS
+from evaluators.experience import EXPERIENCE_METRICS
 from evaluators.ranking import figure_names
 from evaluators.vocabulary import (
     METRICS_BY_POLICY,
@@ -17,12 +18,17 @@ KS = (1, 10, 20)
 
 
 def test_every_metric_has_a_range():
-    assert list(metric_ranges(KS)) == [*figure_names(KS), *CLICK_METRICS, *STEP_METRICS]
+    assert list(metric_ranges(KS)) == [
+        *figure_names(KS),
+        *CLICK_METRICS,
+        *STEP_METRICS,
+        *EXPERIENCE_METRICS,
+    ]
 
 
 def test_only_losses_and_ratios_may_exceed_1():
     unbounded = {name for name, (_, high) in metric_ranges(KS).items() if high == math.inf}
-    assert unbounded == {"log_loss", "normalized_entropy", "calibration_ratio"}
+    assert unbounded == {"log_loss", "normalized_entropy", "calibration_ratio", "novelty"}
     assert {low for low, _ in metric_ranges(KS).values()} == {0.0}
 
 

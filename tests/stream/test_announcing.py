@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from stream.announcing import announce, notice_text
-from stream.values import Notice
+from stream.notices import Notice
 
 RECORD = {
     "rule": "recall_low",

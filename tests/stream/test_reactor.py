@@ -5,8 +5,9 @@ import pytest
 
 from evaluators.alert_rules import AlertsConfig
 from stream.errors import CheckpointError
+from stream.notices import AlertState, Moment, Notice
 from stream.reactor import Reactor
-from stream.values import AlertState, Bools, Moment, Notice, Record, State
+from stream.values import Bools, Record, State
 from tests.conformance.stateful_contract import StatefulContract
 
 HOUR_MS = 3_600_000

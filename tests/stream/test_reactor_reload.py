@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from evaluators.alert_rules import AlertsConfig
 from evaluators.alerts import Alerts
+from stream.notices import Moment, Notice
 from stream.reactor import Reactor
-from stream.values import Bools, Command, Moment, Notice, Reading, Record, State
+from stream.values import Bools, Command, Reading, Record, State
 from tests.conformance.stateful_contract import assert_same_bits
 
 MINUTE_MS = 60_000

@@ -7,7 +7,7 @@ from typing import Literal
 
 from stream.errors import GapError
 from stream.kafka.fetching.positions import Stretch, number_of, topic_of
-from stream.values import Incident
+from stream.notices import Incident
 
 LOGGER = logging.getLogger("freshrank.kafka")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from stream.kafka.writing.messages import Destination
-from stream.values import Incident
+from stream.notices import Incident
 
 LOGGER = structlog.get_logger("freshrank.kafka")
 

@@ -7,7 +7,7 @@ import pytest
 
 from stream.errors import SinkError
 from stream.live.incidents import Incidents
-from stream.values import Incident
+from stream.notices import Incident
 
 OPEN_FILES = Path("/proc/self/fd")
 SILENT = Incident("silent", "no_clicks", "no record for 10m", details={"quiet_ms": 600_000})

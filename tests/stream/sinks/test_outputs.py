@@ -1,7 +1,8 @@
 from dataclasses import replace
 
+from stream.notices import Notice
 from stream.sinks.outputs import Outputs
-from stream.values import DeadLetter, Notice, Record
+from stream.values import DeadLetter, Record
 from tests.batches import batch_of
 from tests.fakes_sinks import ListSink
 
