@@ -162,6 +162,10 @@ class ExperienceJudge:
                 return share_gap(self._exposure.over(over)[1:], self._clicks.over(over)[1:])
         raise ValueError(f"expected one of {', '.join(EXPERIENCE_METRICS)}, got {metric}")
 
+    def counts(self) -> dict[str, int]:
+        """Lists judged since start."""
+        return {"lists_judged": self._ring.n_lists}
+
     def exposure(self, over: str) -> Int64s | Float64s:
         """The weight of places that each group had over a window; the first is of no group."""
         return self._exposure.over(over)

@@ -5,6 +5,7 @@ from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from evaluators.business import BusinessConfig, BusinessJudge
 from evaluators.click_figures import CLICK_METRICS
 from evaluators.clicks import ClickJudge
 from evaluators.experience import ExperienceConfig, ExperienceJudge
@@ -12,6 +13,7 @@ from evaluators.group_clicks import GroupClicks
 from evaluators.item_groups import GroupsConfig, ItemGroups
 from evaluators.ranking import RankingConfig
 from evaluators.ranking_judge import RankingJudge
+from evaluators.satisfaction import SatisfactionConfig, SatisfactionJudge
 from evaluators.steps import STEP_METRICS, StepJudge
 from evaluators.vocabulary import WINDOWS, family_of, nearest_metric
 from evaluators.windows import WindowSizes
@@ -40,6 +42,10 @@ class EvaluatorConfig(BaseModel):
         Into which groups items are sorted.
     experience : ExperienceConfig
         Coverage, Gini, diversity, novelty, personalisation and exposure of the champion's lists.
+    satisfaction : SatisfactionConfig
+        Likes, ratings and dwelling.
+    business : BusinessConfig
+        Revenue and active users.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +56,8 @@ class EvaluatorConfig(BaseModel):
     emit_events: PositiveInt = 1000
     groups: GroupsConfig = GroupsConfig()
     experience: ExperienceConfig = ExperienceConfig()
+    satisfaction: SatisfactionConfig = SatisfactionConfig()
+    business: BusinessConfig = BusinessConfig()
 
 
 class Family(Protocol):
@@ -62,6 +70,8 @@ class Family(Protocol):
     def metrics(self) -> Record: ...
 
     def reading(self, metric: str, over: str) -> Reading | None: ...
+
+    def counts(self) -> dict[str, int]: ...
 
     def state_dict(self) -> State: ...
 
@@ -154,9 +164,10 @@ class PrequentialEvaluator:
         clicks = self._clicks.metrics()
         for shadow, click_figures in zip(shadows, self._clicks.shadows(clicks), strict=True):
             shadow.update(click_figures)
-        families: Record = {}
+        families, family_counts = dict[str, Record](), dict[str, int]()
         for family in self._families.values():
             families |= family.metrics()
+            family_counts |= family.counts()
         record = {
             "seq": self._seq,
             "name": "metrics",
@@ -170,6 +181,7 @@ class PrequentialEvaluator:
                 **self._ranking.counts(),
                 **self._clicks.counts(),
                 **self._steps.counts(),
+                **family_counts,
             },
         }
         if reliability := self._clicks.reliability():
@@ -241,6 +253,10 @@ class PrequentialEvaluator:
             families["experience"] = ExperienceJudge(
                 champion, k, sizes, self._groups, self._group_clicks
             )
+        if config.satisfaction.enabled:
+            families["satisfaction"] = SatisfactionJudge(sizes)
+        if config.business.enabled:
+            families["business"] = BusinessJudge(config.business, sizes)
         return families
 
     def _n_judged(self) -> int:

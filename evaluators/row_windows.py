@@ -100,7 +100,7 @@ class RowSums:
     def fade(self, samples: RowSamples) -> None:
         """Let earlier samples fade; once an update, before its samples are added."""
         self._faded_RC *= samples.kept_R[:, None]
-        self._faded_RC[self._faded_RC < _LEAST_WEIGHT] = 0.0
+        self._faded_RC[np.abs(self._faded_RC) < _LEAST_WEIGHT] = 0.0
 
     def add(self, samples: RowSamples, column_XS: Int64s, value_XS: Float64s | None = None) -> None:
         """Add X values of each sample, shape (X, S) or (S,), to their columns; 1 without values."""

@@ -2,10 +2,13 @@
 
 import difflib
 import math
+from collections.abc import Mapping
 
+from evaluators.business import BUSINESS_METRICS
 from evaluators.click_figures import CLICK_METRICS, METRICS_BY_POLICY, SHARE_METRICS
 from evaluators.experience import EXPERIENCE_METRICS
 from evaluators.ranking import figure_names
+from evaluators.satisfaction import SATISFACTION_METRICS
 from evaluators.steps import STEP_METRICS
 from evaluators.windows import WINDOWS
 
@@ -27,10 +30,22 @@ POLICY_METRICS = frozenset(SHARE_METRICS)
 MODEL_METRICS = frozenset(CLICK_METRICS) - POLICY_METRICS
 """These judge the champion's click probabilities: a champion that gives none has none of them."""
 
-FAMILIES = {"experience": EXPERIENCE_METRICS}
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "experience": EXPERIENCE_METRICS,
+    "satisfaction": SATISFACTION_METRICS,
+    "business": BUSINESS_METRICS,
+}
 """Metrics that are judged unless `evaluator` says otherwise, by the name of their settings."""
 
-_UNBOUNDED = {"log_loss", "normalized_entropy", "calibration_ratio", "novelty"}
+_AT_LEAST_0 = (0.0, math.inf)
+_ANY = (-math.inf, math.inf)
+_RANGE_OF = {
+    **dict.fromkeys(("log_loss", "normalized_entropy", "calibration_ratio"), _AT_LEAST_0),
+    **dict.fromkeys(("novelty", "mean_dwell"), _AT_LEAST_0),
+    **dict.fromkeys(("active_users_day", "active_users_week"), _AT_LEAST_0),
+    # Scales of ratings may go below 0, and so may revenue, where money is given back.
+    **dict.fromkeys(("mean_rating", "revenue_per_mille", "revenue_per_click"), _ANY),
+}
 
 
 def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
@@ -48,7 +63,7 @@ def metric_ranges(ks: tuple[int, ...]) -> dict[str, tuple[float, float]]:
     """
     of_families = (name for names in FAMILIES.values() for name in names)
     return {
-        name: (0.0, math.inf if name in _UNBOUNDED else 1.0)
+        name: _RANGE_OF.get(name, (0.0, 1.0))
         for name in (*figure_names(ks), *CLICK_METRICS, *STEP_METRICS, *of_families)
     }
 

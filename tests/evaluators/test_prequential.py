@@ -157,7 +157,7 @@ def test_conversions_have_a_rate_of_their_own():
         np.array([BASE_MS] * 4), np.array([1, 0, 0, 0], np.bool_), np.zeros(4)
     )
     evaluator.update(replace(random_outcomes(0, n_queries=0), conversions=conversions))
-    assert list(evaluator.metrics()["metrics"]) == ["conversion_rate"]
+    assert list(evaluator.metrics()["metrics"]) == ["conversion_rate", "revenue_per_click"]
     assert evaluator.reading("conversion_rate", "total") == Reading(0.25, 4)
 
 

@@ -3,13 +3,14 @@ import math
 import pytest
 
 from evaluators.click_figures import CLICK_METRICS
-from evaluators.experience import EXPERIENCE_METRICS
 from evaluators.ranking import figure_names
 from evaluators.vocabulary import (
+    FAMILIES,
     METRICS_BY_POLICY,
     POLICY_METRICS,
     STEP_METRICS,
     WINDOWS,
+    family_of,
     metric_ranges,
     nearest_metric,
 )
@@ -22,14 +23,27 @@ def test_every_metric_has_a_range():
         *figure_names(KS),
         *CLICK_METRICS,
         *STEP_METRICS,
-        *EXPERIENCE_METRICS,
+        *(name for names in FAMILIES.values() for name in names),
     ]
 
 
-def test_only_losses_and_ratios_may_exceed_1():
+def test_only_what_is_no_share_may_exceed_1():
     unbounded = {name for name, (_, high) in metric_ranges(KS).items() if high == math.inf}
-    assert unbounded == {"log_loss", "normalized_entropy", "calibration_ratio", "novelty"}
-    assert {low for low, _ in metric_ranges(KS).values()} == {0.0}
+    assert unbounded == {
+        *("log_loss", "normalized_entropy", "calibration_ratio", "novelty"),
+        *("mean_rating", "mean_dwell", "revenue_per_mille", "revenue_per_click"),
+        *("active_users_day", "active_users_week"),
+    }
+
+
+def test_only_ratings_and_revenue_may_be_below_0():
+    negative = {name for name, (low, _) in metric_ranges(KS).items() if low != 0.0}
+    assert negative == {"mean_rating", "revenue_per_mille", "revenue_per_click"}
+
+
+def test_a_metric_of_a_family_names_the_settings_that_leave_it_out():
+    assert family_of("mean_rating") == "satisfaction"
+    assert family_of("recall@20") is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from stream.catalogue import Catalogue, CatalogueConfig
 from stream.contexts import ContextBuilder
-from stream.events import Click, Conversion, Event, Feedback, Impression
+from stream.events import FEEDBACK_KINDS, Click, Conversion, Event, Feedback, Impression
 from stream.histories import Histories, HistoriesConfig
 from stream.id_hash import hash64
 from stream.joiner import COUNTS, Joiner, JoinerConfig
@@ -464,6 +464,11 @@ def test_feedback_follows_a_click_or_a_list_that_waits():
     )
     counts = {n: count for n, count in counted(outcomes).items() if "feedback" in n}
     assert counts == {"feedback_hide": 1, "feedback_rating": 1, "orphan_feedback": 2}
+    opinions = outcomes.opinions
+    kinds = [FEEDBACK_KINDS[kind] for kind in opinions.kind_N.tolist()]
+    assert (opinions.ts_N.tolist(), kinds) == ([6, 6], ["hide", "rating"])
+    assert np.isnan(opinions.value_N[0])
+    assert opinions.value_N[1] == 4.0
 
 
 def test_matured_arrays_are_not_written_to_afterwards():
