@@ -87,6 +87,10 @@ class BusinessJudge:
         if len(changes.forgotten_F):
             self._users.forget(changes.forgotten_F)
 
+    def record(self) -> Record:
+        """Every figure that has a sample, and what was counted."""
+        return {"metrics": self.metrics(), "counts": self.counts()}
+
     def metrics(self) -> Record:
         """Every figure that has a sample, over each window."""
         figures = {

@@ -113,6 +113,10 @@ class ExperienceJudge:
             part = slice(start, start + self._ring.max_step)
             self._add(top_items_NK[part], user_N[part])
 
+    def record(self) -> Record:
+        """Every figure that has a sample, and what was counted."""
+        return {"metrics": self.metrics(), "counts": self.counts()}
+
     def metrics(self) -> Record:
         """Every figure that has a sample, over each window."""
         figures = {

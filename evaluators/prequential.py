@@ -10,6 +10,7 @@ from evaluators.click_figures import CLICK_METRICS
 from evaluators.clicks import ClickJudge
 from evaluators.experience import ExperienceConfig, ExperienceJudge
 from evaluators.group_clicks import GroupClicks
+from evaluators.interests import InterestsConfig, InterestsJudge
 from evaluators.item_groups import GroupsConfig, ItemGroups
 from evaluators.ranking import RankingConfig
 from evaluators.ranking_judge import RankingJudge
@@ -20,6 +21,9 @@ from evaluators.windows import WindowSizes
 from stream.durations import DurationMs
 from stream.errors import CheckpointError
 from stream.values import Changes, Outcomes, Reading, Record, State
+
+DETAILS = ("interests",)
+"""What families put into a record beside figures and counts."""
 
 _SCHEMA_VERSION = 3
 
@@ -42,6 +46,8 @@ class EvaluatorConfig(BaseModel):
         Into which groups items are sorted.
     experience : ExperienceConfig
         Coverage, Gini, diversity, novelty, personalisation and exposure of the champion's lists.
+    interests : InterestsConfig
+        How the groups of items that are clicked change.
     satisfaction : SatisfactionConfig
         Likes, ratings and dwelling.
     business : BusinessConfig
@@ -56,22 +62,24 @@ class EvaluatorConfig(BaseModel):
     emit_events: PositiveInt = 1000
     groups: GroupsConfig = GroupsConfig()
     experience: ExperienceConfig = ExperienceConfig()
+    interests: InterestsConfig = InterestsConfig()
     satisfaction: SatisfactionConfig = SatisfactionConfig()
     business: BusinessConfig = BusinessConfig()
 
 
 class Family(Protocol):
-    """Figures of one kind, judged or left out together."""
+    """Figures of one kind, judged or left out together.
+
+    `record` is what a record holds of them: `metrics`, perhaps `counts`, and keys of its own.
+    """
 
     def update(self, outcomes: Outcomes) -> None: ...
 
     def follow(self, changes: Changes) -> None: ...
 
-    def metrics(self) -> Record: ...
+    def record(self) -> Record: ...
 
     def reading(self, metric: str, over: str) -> Reading | None: ...
-
-    def counts(self) -> dict[str, int]: ...
 
     def state_dict(self) -> State: ...
 
@@ -133,6 +141,7 @@ class PrequentialEvaluator:
             "fade": config.fade,
             "groups": config.groups.model_dump(mode="json"),
             "families": list(self._families),
+            "cohorts": list(config.interests.cohorts),
         }
         self._seq = -1
         self._watermark_ms = 0
@@ -164,10 +173,12 @@ class PrequentialEvaluator:
         clicks = self._clicks.metrics()
         for shadow, click_figures in zip(shadows, self._clicks.shadows(clicks), strict=True):
             shadow.update(click_figures)
-        families, family_counts = dict[str, Record](), dict[str, int]()
+        families, family_counts, details = dict[str, Record](), dict[str, int](), Record()
         for family in self._families.values():
-            families |= family.metrics()
-            family_counts |= family.counts()
+            told = family.record()
+            families |= told.pop("metrics")
+            family_counts |= told.pop("counts", {})
+            details |= told
         record = {
             "seq": self._seq,
             "name": "metrics",
@@ -186,7 +197,7 @@ class PrequentialEvaluator:
         }
         if reliability := self._clicks.reliability():
             record["reliability"] = reliability
-        return record
+        return record | details
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None:
         if over not in WINDOWS:
@@ -252,6 +263,10 @@ class PrequentialEvaluator:
         if config.experience.enabled:
             families["experience"] = ExperienceJudge(
                 champion, k, sizes, self._groups, self._group_clicks
+            )
+        if config.interests.enabled:
+            families["interests"] = InterestsJudge(
+                config.interests, sizes, self._groups, self._group_clicks
             )
         if config.satisfaction.enabled:
             families["satisfaction"] = SatisfactionJudge(sizes)

@@ -73,6 +73,10 @@ class SatisfactionJudge:
     def follow(self, changes: Changes) -> None:
         """Nothing is held by row or by user."""
 
+    def record(self) -> Record:
+        """Every figure that has a sample, and what was counted."""
+        return {"metrics": self.metrics(), "counts": self.counts()}
+
     def metrics(self) -> Record:
         """Every figure that has a sample, over each window."""
         figures = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from evaluators.business import BUSINESS_METRICS
 from evaluators.click_figures import CLICK_METRICS, METRICS_BY_POLICY, SHARE_METRICS
 from evaluators.experience import EXPERIENCE_METRICS
+from evaluators.interests import INTEREST_METRICS
 from evaluators.ranking import figure_names
 from evaluators.satisfaction import SATISFACTION_METRICS
 from evaluators.steps import STEP_METRICS
@@ -32,6 +33,7 @@ MODEL_METRICS = frozenset(CLICK_METRICS) - POLICY_METRICS
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "experience": EXPERIENCE_METRICS,
+    "interests": INTEREST_METRICS,
     "satisfaction": SATISFACTION_METRICS,
     "business": BUSINESS_METRICS,
 }
