@@ -95,13 +95,21 @@ class ProbabilityWindows:
     its cost is that of sorting it. The others keep sums, exact but for the rounding of float64,
     and counts by bin of log-odds for the AUC; see `binned_auc` for how far that is off.
 
-    Memory: 8 bytes for each sample of `events` and 514 KiB, for each row.
+    Memory: 8 bytes for each sample of `events` and 514 KiB, or without the AUC 2 KiB, for each row.
+
+    Parameters
+    ----------
+    sizes : WindowSizes
+        Of the windows.
+    has_auc : bool
+        Whether the order of the probabilities is judged, too.
     """
 
-    def __init__(self, sizes: WindowSizes) -> None:
+    def __init__(self, sizes: WindowSizes, *, has_auc: bool = True) -> None:
+        self._has_auc = has_auc
         self._sums = RowSums(_N_SUMS, np.float64, np.float64)
         # int32: one bucket of time would need two billion samples of like probability to overflow.
-        self._bins = RowSums(2 * N_BINS, np.int64, np.int32)
+        self._bins = RowSums(2 * N_BINS if has_auc else 0, np.int64, np.int32)
         # A probability is above 0: below it stand those of samples that were not clicked.
         self._signed = RowRing(sizes.events, np.float64)
         self.n_rows = 0
@@ -123,8 +131,9 @@ class ProbabilityWindows:
         )
         loss_S = log_losses(probability_S, is_clicked_S)
         self._sums.add(samples, column_XS, np.stack((np.ones_like(loss_S), probability_S, loss_S)))
-        self._bins.fade(samples)
-        self._bins.add(samples, label_S * N_BINS + probability_bins(probability_S))
+        if self._has_auc:
+            self._bins.fade(samples)
+            self._bins.add(samples, label_S * N_BINS + probability_bins(probability_S))
         self._signed.update(samples, np.where(is_clicked_S, probability_S, -probability_S))
 
     def figures(self, window: str, row: int) -> dict[str, Reading]:
@@ -165,7 +174,7 @@ class ProbabilityWindows:
 
     def auc(self, window: str, row: int) -> float | None:
         """AUC of a row; None unless some of its samples were clicked and some were not."""
-        if row >= self.n_rows:
+        if row >= self.n_rows or not self._has_auc:
             return None
         if window == "events":
             probability_W, is_clicked_W = self.last(row)

@@ -15,6 +15,8 @@ from evaluators.item_groups import GroupsConfig, ItemGroups
 from evaluators.ranking import RankingConfig
 from evaluators.ranking_judge import RankingJudge
 from evaluators.satisfaction import SatisfactionConfig, SatisfactionJudge
+from evaluators.slice_rows import SlicesConfig
+from evaluators.slices import SliceJudge
 from evaluators.steps import STEP_METRICS, StepJudge
 from evaluators.vocabulary import WINDOWS, family_of, nearest_metric
 from evaluators.windows import WindowSizes
@@ -22,7 +24,7 @@ from stream.durations import DurationMs
 from stream.errors import CheckpointError
 from stream.values import Changes, Outcomes, Reading, Record, State
 
-DETAILS = ("interests",)
+DETAILS = ("interests", "slices")
 """What families put into a record beside figures and counts."""
 
 _SCHEMA_VERSION = 3
@@ -52,6 +54,8 @@ class EvaluatorConfig(BaseModel):
         Likes, ratings and dwelling.
     business : BusinessConfig
         Revenue and active users.
+    slices : SlicesConfig
+        Ranking and clicks by users, items, places and requests.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +69,7 @@ class EvaluatorConfig(BaseModel):
     interests: InterestsConfig = InterestsConfig()
     satisfaction: SatisfactionConfig = SatisfactionConfig()
     business: BusinessConfig = BusinessConfig()
+    slices: SlicesConfig = SlicesConfig()
 
 
 class Family(Protocol):
@@ -142,6 +147,7 @@ class PrequentialEvaluator:
             "groups": config.groups.model_dump(mode="json"),
             "families": list(self._families),
             "cohorts": list(config.interests.cohorts),
+            "slices": config.slices.model_dump(mode="json"),
         }
         self._seq = -1
         self._watermark_ms = 0
@@ -272,6 +278,8 @@ class PrequentialEvaluator:
             families["satisfaction"] = SatisfactionJudge(sizes)
         if config.business.enabled:
             families["business"] = BusinessJudge(config.business, sizes)
+        if config.slices.enabled:
+            families["slices"] = SliceJudge(config.slices, champion, k, sizes, self._groups)
         return families
 
     def _n_judged(self) -> int:

@@ -36,6 +36,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "interests": INTEREST_METRICS,
     "satisfaction": SATISFACTION_METRICS,
     "business": BUSINESS_METRICS,
+    "slices": (),
 }
 """Metrics that are judged unless `evaluator` says otherwise, by the name of their settings."""
 

@@ -75,6 +75,7 @@ def build_pipeline(
         history_items=config.learner.history_items,
         k=max(config.ranking.ks),
         exclude_seen=config.ranking.exclude_seen,
+        declared=config.evaluator.slices.context if config.evaluator.slices.enabled else (),
     )
     names = [config.champion, *config.shadows]
     parts = Parts(

@@ -3,9 +3,9 @@
 # B clicks, N lists shown, S items of those lists end to end
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, compress
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from stream.events import Click, Event, Impression
 from stream.values import Clicks, Impressions, no_impressions
 
 Origins = Sequence[str] | None
+_Contexts = list[Mapping[str, Any] | None] | None
 
 
 def to_columns(
@@ -63,6 +64,7 @@ def click_columns(clicks: Sequence[Click], origins: Origins) -> Clicks:
         session_B=None if session_B.count(None) == len(session_B) else session_B,
         origin_B=None if origins is None else list(origins),
         request_B=None if request_B.count(None) == len(request_B) else request_B,
+        context_B=_contexts(clicks),
     )
 
 
@@ -85,7 +87,14 @@ def impression_columns(lists: Sequence[Impression], origins: Origins) -> Impress
         propensity_S=propensity_S,
         policy_N=[shown.policy for shown in lists],
         origin_N=None if origins is None else list(origins),
+        context_N=_contexts(lists),
     )
+
+
+def _contexts(events: Sequence[Click] | Sequence[Impression]) -> _Contexts:
+    """What each request carried, None if none carried anything."""
+    contexts: list[Mapping[str, Any] | None] = [event.context for event in events]
+    return None if contexts.count(None) == len(contexts) else contexts
 
 
 def _of_type(

@@ -5,9 +5,10 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,8 @@ from stream.values import (
     Shown,
 )
 
+_MAX_VALUE = 64
+
 
 class ContextBuilder:
     """Builds the queries of a batch, once for the champion and every shadow.
@@ -45,6 +48,8 @@ class ContextBuilder:
         How many items each query wants.
     exclude_seen : bool
         Whether items a user has clicked are left out of the user's ranking.
+    declared : sequence of str, optional
+        The fields of a request's context that are kept.
     """
 
     def __init__(
@@ -54,13 +59,29 @@ class ContextBuilder:
         history_items: int,
         k: int,
         exclude_seen: bool,
+        declared: Sequence[str] = (),
     ) -> None:
         self._catalogue = catalogue
         self._histories = histories
         self._history_items = history_items
         self._k = k
         self._exclude_seen = exclude_seen
+        self._declared = tuple(declared)
         self._merged: tuple[Batch, dict[str, int], Timelines] | None = None
+
+    def read(self, arrived: Batch) -> Batch:
+        """The batch, and of what its requests carried only what was declared, as short texts.
+
+        The first step of a batch: what waits from here on, for a list say, is bounded.
+        """
+        clicks, lists = arrived.clicks, arrived.impressions
+        if clicks.context_B is None and lists.context_N is None:
+            return arrived
+        return replace(
+            arrived,
+            clicks=replace(clicks, context_B=_kept_fields(clicks.context_B, self._declared)),
+            impressions=replace(lists, context_N=_kept_fields(lists.context_N, self._declared)),
+        )
 
     def without_repeats(self, batch: Batch) -> Batch:
         """The batch without clicks that came before: same user, same item, same instant.
@@ -260,6 +281,7 @@ def _appended(contexts: Contexts, row_T: Int32s) -> Contexts:
 
 def _kept(clicks: Clicks, is_kept_B: Bools) -> Clicks:
     sessions, origins, requests = clicks.session_B, clicks.origin_B, clicks.request_B
+    told = clicks.context_B
     return Clicks(
         user_B=list(compress(clicks.user_B, is_kept_B)),
         item_B=list(compress(clicks.item_B, is_kept_B)),
@@ -267,7 +289,28 @@ def _kept(clicks: Clicks, is_kept_B: Bools) -> Clicks:
         session_B=None if sessions is None else list(compress(sessions, is_kept_B)),
         origin_B=None if origins is None else list(compress(origins, is_kept_B)),
         request_B=None if requests is None else list(compress(requests, is_kept_B)),
+        context_B=None if told is None else list(compress(told, is_kept_B)),
     )
+
+
+def _kept_fields(
+    told: Sequence[Mapping[str, Any] | None] | None, declared: Sequence[str]
+) -> list[Mapping[str, Any] | None] | None:
+    """The declared fields that hold a text, a number or a truth value, None if none does."""
+    if told is None or not declared:
+        return None
+    kept: list[Mapping[str, Any] | None] = [
+        {
+            name: str(value)[:_MAX_VALUE]
+            for name in declared
+            if isinstance(value := context.get(name), str | int | float)
+        }
+        or None
+        if context
+        else None
+        for context in told
+    ]
+    return kept if any(kept) else None
 
 
 def _after_forget(clicks: Clicks, forgotten: Mapping[str, int]) -> Clicks:

@@ -194,6 +194,7 @@ class Joiner:
             user_B=user_B,
             looking_N=looking_N,
             opinions=opinions,
+            context_B=batch.clicks.context_B,
         )
 
     def follow(self, changes: Changes) -> None:

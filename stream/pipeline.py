@@ -86,7 +86,8 @@ class Pipeline:
     def take(self, arrived: Batch) -> None:
         """The loop: one batch, from its arrival to what it taught; nothing is committed."""
         parts = self.parts
-        batch = parts.joiner.gather(arrived)  # a click that overtook its list waits for it
+        batch = parts.contexts.read(arrived)  # of what requests carried, what was declared
+        batch = parts.joiner.gather(batch)  # a click that overtook its list waits for it
         batch = parts.contexts.without_repeats(batch)  # delivered twice is clicked once
         queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
         predictions = parts.panel.predict(queries)  # weights as before the batch

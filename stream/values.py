@@ -60,7 +60,8 @@ class Clicks:
 
     `session_B` is None where no click of the batch names its session, `request_B` where none
     names the request that showed its item. `origin_B` says where each came from (`file:line`),
-    None where the source cannot tell.
+    None where the source cannot tell. `context_B` is what each user's request carried, None where
+    no click of the batch came with any.
     """
 
     user_B: list[str]
@@ -69,6 +70,7 @@ class Clicks:
     session_B: list[str | None] | None = None
     origin_B: list[str] | None = None
     request_B: list[str | None] | None = None
+    context_B: list[Mapping[str, Any] | None] | None = None
 
     def __len__(self) -> int:
         return len(self.user_B)
@@ -80,7 +82,8 @@ class Impressions:
 
     List n holds the items `starts[n]` up to `starts[n + 1]`, the best place first.
     `propensity_S` is how likely the policy was to show each item there, nan where it was not
-    logged. `policy_N` is None for a list whose policy is not named.
+    logged. `policy_N` is None for a list whose policy is not named. `context_N` is what each
+    request carried, None where no list of the batch came with any.
     """
 
     request_N: list[str]
@@ -91,6 +94,7 @@ class Impressions:
     propensity_S: Float64s
     policy_N: list[str | None]
     origin_N: list[str] | None = None
+    context_N: list[Mapping[str, Any] | None] | None = None
 
     def __len__(self) -> int:
         return len(self.request_N)
@@ -245,6 +249,9 @@ class Matured:
 
     `ts_N` is the event time of maturity: when the attribution window of the list had passed.
     `probability_of` holds, by name, what each learner that estimates clicks had answered.
+    `position_S` is the place of each item, from 1 on, `history_N` how many items the user's history
+    held when the list was shown, `context_N` what was declared of what its request carried; None
+    where nobody knows.
     """
 
     ts_N: Int64s
@@ -252,6 +259,9 @@ class Matured:
     starts: Int64s
     is_clicked_S: Bools
     probability_of: Mapping[str, Float64s]
+    position_S: Int32s | None = None
+    history_N: Int64s | None = None
+    context_N: list[Mapping[str, Any] | None] | None = None
 
     def __len__(self) -> int:
         return len(self.ts_N)
@@ -327,9 +337,10 @@ class Outcomes:
     clicked, -1 if it was not admitted when the batch began (a miss). `is_sample_B` is false for
     a query that is no ranking sample: with seen items excluded, a click on a seen item. `user_B`
     is a fixed 64-bit hash of who clicked, `looking_N` of whom each list of the batch was shown
-    to. `matured`, `conversions` and `opinions` are to be judged, `shown_lessons` to be learned.
-    `join_counts` says, since start, how many events met what they answer, and why the others did
-    not. `steps` are those that the champion took up to its predictions; None if it takes none.
+    to; `context_B` is what was declared of what each click's request carried. `matured`,
+    `conversions` and `opinions` are to be judged, `shown_lessons` to be learned. `join_counts`
+    says, since start, how many events met what they answer, and why the others did not. `steps`
+    are those that the champion took up to its predictions; None if it takes none.
     """
 
     seq: int
@@ -347,6 +358,7 @@ class Outcomes:
     user_B: Int64s = field(default_factory=_nobody)
     looking_N: Int64s = field(default_factory=_nobody)
     opinions: Opinions = field(default_factory=no_opinions)
+    context_B: list[Mapping[str, Any] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +12,16 @@ from stream.id_hash import hash64
 from stream.joining.waiting import Waiting
 from stream.values import Bools, Clicks, Int64s, State
 
-_COLUMNS = ("user", "item", "session", "origin", "request")
+_COLUMNS = ("user", "item", "session", "origin", "request", "context")
 _NOWHERE = "unknown"
 
 
 class HeldClicks:
     """Clicks that wait for the list that their request names.
 
-    Memory: about 400 bytes a click with ids of ten characters; up to four times that: as much
-    again may be gone and not cleared away yet, and columns double.
+    Memory: about 400 bytes a click with ids of ten characters, and what is declared of what its
+    request carried; up to four times that: as much again may be gone and not cleared away yet, and
+    columns double.
 
     Parameters
     ----------
@@ -48,8 +50,9 @@ class HeldClicks:
             "session": clicks.session_B,
             "origin": clicks.origin_B,
             "request": clicks.request_B,
+            "context": clicks.context_B,
         }
-        texts = {
+        texts: dict[str, list[Any]] = {
             name: [None] * len(chosen) if column is None else [column[b] for b in chosen]
             for name, column in columns.items()
         }
@@ -104,7 +107,7 @@ class HeldClicks:
         arrival_B = np.concatenate([self._clicks.array("arrival")[released], arrived + kept])
         order = np.lexsort((arrival_B, ts_B))
 
-        def column(name: str, new: Sequence[str | None] | None) -> list[str | None]:
+        def column(name: str, new: Sequence[Any] | None) -> list[Any]:
             held = self._clicks.texts[name]
             values = [held[place] for place in places]
             values += [None] * len(kept) if new is None else [new[b] for b in kept.tolist()]
@@ -113,6 +116,7 @@ class HeldClicks:
         sessions = column("session", clicks.session_B)
         origins = column("origin", clicks.origin_B)
         requests = column("request", clicks.request_B)
+        contexts = column("context", clicks.context_B)
         return Clicks(
             user_B=[str(user) for user in column("user", clicks.user_B)],
             item_B=[str(item) for item in column("item", clicks.item_B)],
@@ -120,6 +124,7 @@ class HeldClicks:
             session_B=sessions if any(sessions) else None,
             origin_B=[origin or _NOWHERE for origin in origins] if any(origins) else None,
             request_B=requests if any(requests) else None,
+            context_B=contexts if any(contexts) else None,
         )
 
     def forget(self, forgotten_F: Int64s) -> None:
@@ -140,7 +145,7 @@ class HeldClicks:
     def state_dict(self) -> State:
         self._clear_away()
         return {
-            "schema_version": 1,
+            "schema_version": 2,
             "clicks": self._clicks.state_dict(),
             "n_arrived": self._n_arrived,
         }

@@ -40,9 +40,10 @@ class PendingLists:
     A list is known by its place and a shown item by its index; both hold until `clear_away`.
     Users and items are compared by their 64-bit hashes, requests as they are.
 
-    Memory: about 250 bytes a list with its request, 4 bytes an entry of its context, 17 bytes a
-    shown item and 8 more for each learner; 28 more where clicks do not name their request. Up to
-    four times that: as much again may be gone and not cleared away yet, and columns double.
+    Memory: about 250 bytes a list with its request, what is declared of what that carried, 4 bytes
+    an entry of its context, 17 bytes a shown item and 8 more for each learner; 28 more where clicks
+    do not name their request. Up to four times that: as much again may be gone and not cleared
+    away yet, and columns double.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ class PendingLists:
                 "entry_start": np.int64,
                 "n_entries": np.int64,
             },
-            texts=["request", "policy"],
+            texts=["request", "policy", "context"],
         )
         self._items = GrowingColumns(
             {
@@ -120,7 +121,11 @@ class PendingLists:
                 "entry_start": len(self._entries) + np.cumsum(n_entries_N) - n_entries_N,
                 "n_entries": n_entries_N,
             },
-            {"request": lists.request_N, "policy": lists.policy_N},
+            {
+                "request": lists.request_N,
+                "policy": lists.policy_N,
+                "context": lists.context_N or [None] * len(lists),
+            },
         )
         self._place_of.update(zip(lists.request_N, places.tolist(), strict=True))
         self._items.extend(
@@ -227,6 +232,7 @@ class PendingLists:
     def answers(self, place_M: Int64s, ts_M: Int64s) -> Matured:
         """Lists with their answers, and what every learner that told anything had told."""
         policies = self._lists.texts["policy"]
+        contexts = [self._lists.texts["context"][place] for place in place_M.tolist()]
         starts, index = self._runs(place_M)
         told_SL: Float64s = self._items["probability"][index]
         return Matured(
@@ -239,6 +245,9 @@ class PendingLists:
                 for column, name in enumerate(self._learners)
                 if not np.isnan(told_SL[:, column]).all()
             },
+            position_S=self._items["position"][index],
+            history_N=self._lists.array("n_entries")[place_M],
+            context_N=contexts if any(contexts) else None,
         )
 
     def as_scored(self, place_M: Int64s) -> tuple[Shown, Bools]:
@@ -270,7 +279,7 @@ class PendingLists:
     def state_dict(self) -> State:
         self._clear_away()
         return {
-            "schema_version": 1,
+            "schema_version": 2,
             "lists": self._lists.state_dict(),
             "items": self._items.state_dict(),
             "entries": self._entries.state_dict(),

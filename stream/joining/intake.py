@@ -177,6 +177,7 @@ def _selected(lists: Impressions, index_N: Int64s) -> Impressions:
         propensity_S=lists.propensity_S[places],
         policy_N=[lists.policy_N[n] for n in chosen],
         origin_N=None if lists.origin_N is None else [lists.origin_N[n] for n in chosen],
+        context_N=None if lists.context_N is None else [lists.context_N[n] for n in chosen],
     )
 
 

@@ -59,3 +59,12 @@ def test_propensities_stand_beside_their_items_and_are_missing_where_none_were_l
     ]
     impressions = to_columns(events)[1]
     np.testing.assert_array_equal(impressions.propensity_S, [np.nan, np.nan, 0.5, 0.25])
+
+
+def test_what_requests_carried_goes_with_its_event():
+    told = {"device": "tv"}
+    clicks, impressions, _ = to_columns(
+        [Click("ann", "a", 2), Click("bob", "b", 1, context=told), Impression("r", "ann", ["a"], 3)]
+    )
+    assert clicks.context_B == [told, None]
+    assert impressions.context_N is None

@@ -525,3 +525,33 @@ class TestJoinerState(StatefulContract):
             outcomes.lessons,
             desk.released,
         )
+
+
+def test_a_list_matures_with_its_places_and_who_asked():
+    desk = Desk()
+    told = {"device": "tv"}
+    seen = Impression("q", "bob", ["i0", "i1"], 6, context=told)
+    desk.step(shown("r", 5, "abc"), seen, contexts=[[1, 2], []])
+    desk.resume()
+    lists = desk.step(tick(40)).matured
+    assert lists.position_S.tolist() == [1, 2, 3, 1, 2]
+    assert lists.history_N.tolist() == [2, 0]
+    assert lists.context_N == [None, told]
+
+
+def test_of_refused_lists_nothing_that_their_requests_carried_is_left():
+    desk = Desk()
+    told = {"device": "tv"}
+    desk.step(shown("r", 5), Impression("r", "bob", ["i0"], 6, context=told), shown("q", 6))
+    assert desk.batch.impressions.context_N == [None, None]
+    assert desk.step(tick(40)).matured.context_N is None
+
+
+def test_outcomes_say_who_clicked_who_was_shown_lists_and_what_requests_carried():
+    desk = Desk()
+    outcomes = desk.step(
+        shown("r", 5, user="eve"), Click("ann", "i0", 6, context={"device": "tv"}), click("b", 7)
+    )
+    assert outcomes.user_B.tolist() == [hash64("ann"), hash64("ann")]
+    assert outcomes.looking_N.tolist() == [hash64("eve")]
+    assert outcomes.context_B == [{"device": "tv"}, None]
