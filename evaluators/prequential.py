@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from evaluators.business import BusinessConfig, BusinessJudge
 from evaluators.click_figures import CLICK_METRICS
-from evaluators.clicks import ClickJudge
+from evaluators.clicks import ClickJudge, ClicksConfig
 from evaluators.experience import ExperienceConfig, ExperienceJudge
 from evaluators.group_clicks import GroupClicks
 from evaluators.interests import InterestsConfig, InterestsJudge
@@ -44,6 +44,8 @@ class EvaluatorConfig(BaseModel):
         Weight that the window `faded` keeps per sample; 0.9999 halves a sample in 6,931.
     emit_events : int
         Clicks and shown items judged between two records.
+    clicks : ClicksConfig
+        From which probability on a click is expected.
     groups : GroupsConfig
         Into which groups items are sorted.
     experience : ExperienceConfig
@@ -64,6 +66,7 @@ class EvaluatorConfig(BaseModel):
     window_time: Annotated[DurationMs, Field(ge=1_000)] = 3_600_000
     fade: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9999
     emit_events: PositiveInt = 1000
+    clicks: ClicksConfig = ClicksConfig()
     groups: GroupsConfig = GroupsConfig()
     experience: ExperienceConfig = ExperienceConfig()
     interests: InterestsConfig = InterestsConfig()
@@ -128,7 +131,7 @@ class PrequentialEvaluator:
             raise ValueError(f"expected learners with different names, got {list(learners)}")
         sizes = WindowSizes(config.window_events, config.window_time, config.fade)
         self._ranking = RankingJudge(ranking, learners, sizes)
-        self._clicks = ClickJudge(learners, sizes)
+        self._clicks = ClickJudge(learners, sizes, config.clicks)
         self._steps = StepJudge(sizes)
         self._groups = ItemGroups(config.groups)
         self._group_clicks = GroupClicks(self._groups.max_groups, sizes)
@@ -144,6 +147,7 @@ class PrequentialEvaluator:
             "window_events": config.window_events,
             "window_time_ms": config.window_time,
             "fade": config.fade,
+            "threshold": config.clicks.threshold,
             "groups": config.groups.model_dump(mode="json"),
             "families": list(self._families),
             "cohorts": list(config.interests.cohorts),

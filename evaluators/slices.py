@@ -10,7 +10,7 @@ import numpy as np
 from evaluators.click_windows import ProbabilityWindows, ShareWindows
 from evaluators.figures import as_record
 from evaluators.item_groups import ItemGroups
-from evaluators.ranking import figure_names, figure_weights, ranks_of
+from evaluators.ranking import compared_names, figure_weights, ranks_of
 from evaluators.row_windows import RowRing, RowSamples, RowSums, row_samples
 from evaluators.slice_rows import SliceRows, SlicesConfig
 from evaluators.windows import WINDOWS, TimeBuckets, WindowSizes
@@ -54,8 +54,8 @@ class SliceJudge:
         self._fade = sizes.fade
         self._rows = SliceRows(config)
         self._buckets = TimeBuckets(sizes.time_ms)
-        self._figures = figure_names((k,))
-        self._weights_FR = figure_weights((k,))
+        self._figures = compared_names((k,))
+        self._weights_FR = figure_weights((k,))[: len(self._figures)]
         self._rank_sums = RowSums(k + 1, np.int64, np.int32)
         self._rank_rings = RowRing(sizes.events, np.uint8)
         self._clicked = ShareWindows(sizes)
@@ -185,7 +185,7 @@ class SliceJudge:
             count_R = self._rank_counts(over, row)
             samples = count_R.sum().item()
             value_F = (self._weights_FR @ count_R / samples).tolist() if samples else []
-            for name, value in zip(self._figures, value_F, strict=False):
+            for name, value in zip(self._figures, value_F, strict=bool(samples)):
                 readings[name][over] = Reading(value, samples)
         found = {name: as_record(reading_of) for name, reading_of in readings.items()}
         return {name: figure for name, figure in found.items() if figure}

@@ -74,7 +74,9 @@ def test_a_record_has_the_shape_that_sinks_and_alerts_read():
         "difference": 1.0,
         "interval": [-1.0, 1.0],
     }
-    assert list(record["metrics"]) == ["recall@20", "mrr@20", "ndcg@20"]
+    derived = ["precision@20", "f1@20", "map@20"]
+    assert list(record["metrics"]) == ["recall@20", "mrr@20", "ndcg@20", *derived]
+    assert list(record["shadows"]["popularity"]) == ["recall@20", "mrr@20", "ndcg@20"]
     assert {key: record[key] for key in ("seq", "name", "events", "watermark_ms", "counts")} == {
         "seq": 0,
         "name": "metrics",
@@ -127,6 +129,9 @@ def test_a_record_of_lists_has_the_shape_that_sinks_and_alerts_read():
         "calibration_ratio",
         "log_loss",
         "normalized_entropy",
+        "click_precision",
+        "click_f1",
+        "ece",
         "auc",
     ]
     assert record["metrics"]["ctr"] == {
