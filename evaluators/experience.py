@@ -28,6 +28,9 @@ EXPERIENCE_METRICS = (
 PAIR_EVERY = 4
 MAX_PAIR_DISTANCE = 1024
 
+MAX_TOLD_GROUPS = 12
+"""Groups whose exposure a record tells."""
+
 BIT_UNIT = 1024
 """Surprise is counted in bits of so many parts: whole numbers, which sum up exactly."""
 
@@ -114,8 +117,10 @@ class ExperienceJudge:
             self._add(top_items_NK[part], user_N[part])
 
     def record(self) -> Record:
-        """Every figure that has a sample, and what was counted."""
-        return {"metrics": self.metrics(), "counts": self.counts()}
+        """Every figure that has a sample, what was counted, and how groups fare over `events`."""
+        record = {"metrics": self.metrics(), "counts": self.counts()}
+        exposure = self._told_groups()
+        return {**record, "exposure": exposure} if exposure else record
 
     def metrics(self) -> Record:
         """Every figure that has a sample, over each window."""
@@ -170,10 +175,6 @@ class ExperienceJudge:
         """Lists judged since start."""
         return {"lists_judged": self._ring.n_lists}
 
-    def exposure(self, over: str) -> Int64s | Float64s:
-        """The weight of places that each group had over a window; the first is of no group."""
-        return self._exposure.over(over)
-
     def follow(self, changes: Changes) -> None:
         """Rows mean other items, and users are forgotten; after `ItemGroups` has followed."""
         self._items.follow(changes)
@@ -198,6 +199,21 @@ class ExperienceJudge:
         self._exposure.load_state_dict(state["exposure"])
         self._user_W[:] = state["user_W"]
         self._n_items = state["n_items"]
+
+    def _told_groups(self) -> list[Record]:
+        """The groups clicked most, with their shares of places and of clicks over `events`."""
+        shown_G, clicked_G = self._exposure.over("events")[1:], self._clicks.over("events")[1:]
+        if not shown_G.any() or not clicked_G.any():
+            return []
+        shown_G, clicked_G = shown_G / shown_G.sum(), clicked_G / clicked_G.sum()
+        order = np.lexsort((-shown_G, -clicked_G))[:MAX_TOLD_GROUPS]
+        return [
+            {"group": self._groups.names[group + 1], "shown": shown, "clicked": clicked}
+            for group, shown, clicked in zip(
+                order.tolist(), shown_G[order].tolist(), clicked_G[order].tolist(), strict=True
+            )
+            if shown or clicked
+        ]
 
     def _add(self, row_NK: Int32s, user_N: Int64s) -> None:
         first = self._ring.n_lists

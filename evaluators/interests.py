@@ -17,6 +17,9 @@ from stream.values import Changes, Float64s, Int64s, Outcomes, Reading, Record, 
 
 INTEREST_METRICS = ("interest_shift",)
 
+MIN_COHORT_CLICKS = 100
+"""A cohort's mix is not told of fewer clicks: its distance would be mostly chance."""
+
 MAX_MOVERS = 8
 """Groups that rise, and groups that fall, told in a record."""
 
@@ -98,12 +101,16 @@ class InterestsJudge:
     def record(self) -> Record:
         """The figure, each cohort's, and what rises and falls over `events`."""
         figure = _figure(self._clicks)
-        cohorts = {name: _figure(clicks) for name, clicks in self._cohorts.items()}
+        figure_of = {
+            name: _figure(clicks, MIN_COHORT_CLICKS) for name, clicks in self._cohorts.items()
+        }
         rising, falling = self._movers()
         return {
             "metrics": {"interest_shift": figure} if figure else {},
             "interests": {
-                "cohorts": {name: found for name, found in cohorts.items() if found},
+                "cohorts": {
+                    name: {"interest_shift": one} for name, one in figure_of.items() if one
+                },
                 "rising": rising,
                 "falling": falling,
             },
@@ -182,5 +189,13 @@ def _shift(clicks: GroupClicks, over: str) -> Reading | None:
     return None if distance is None else Reading(distance, recent_G.sum().item())
 
 
-def _figure(clicks: GroupClicks) -> Record:
-    return as_record({over: _shift(clicks, over) for over in WINDOWS})
+def _figure(clicks: GroupClicks, min_samples: int = 1) -> Record:
+    """The figure over the windows with so many clicks."""
+    readings = {over: _shift(clicks, over) for over in WINDOWS}
+    return as_record(
+        {
+            over: reading
+            for over, reading in readings.items()
+            if reading is not None and reading.samples >= min_samples
+        }
+    )

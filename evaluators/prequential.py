@@ -24,7 +24,7 @@ from stream.durations import DurationMs
 from stream.errors import CheckpointError
 from stream.values import Changes, Outcomes, Reading, Record, State
 
-DETAILS = ("interests", "slices")
+DETAILS = ("exposure", "interests", "slices")
 """What families put into a record beside figures and counts."""
 
 _SCHEMA_VERSION = 3

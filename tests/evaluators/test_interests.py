@@ -24,14 +24,14 @@ CATEGORIES = ["tea", "cups", "pots"]
 class Judged:
     """A judge and what it rests on, as the evaluator drives them."""
 
-    def __init__(self, n_groups: int = 3, cohorts=(1, 3)) -> None:
+    def __init__(self, n_groups: int = 3, cohorts=(1, 3), sizes: WindowSizes = SIZES) -> None:
         self.groups = ItemGroups(GroupsConfig())
         names = CATEGORIES if n_groups == 3 else [f"g{row}" for row in range(n_groups)]
         described = {row: {"category": name} for row, name in enumerate(names)}
         self.groups.follow(make_changes(n_groups + 1, described=described))
-        self.clicks = GroupClicks(self.groups.max_groups, SIZES)
+        self.clicks = GroupClicks(self.groups.max_groups, sizes)
         config = InterestsConfig(cohorts=cohorts)
-        self.judge = InterestsJudge(config, SIZES, self.groups, self.clicks)
+        self.judge = InterestsJudge(config, sizes, self.groups, self.clicks)
 
     def click(self, *rows: int, ts_ms: int = 0, history: int = 0) -> None:
         self.update(clicks_on(rows, ts_ms, [history] * len(rows)))
@@ -107,17 +107,25 @@ def test_what_fades_is_held_against_everything():
 
 
 def test_a_shift_within_one_cohort_is_seen_there_alone():
-    judged = Judged()
-    for _ in range(20):
+    judged = Judged(sizes=replace(SIZES, events=100))
+    for _ in range(100):
         judged.click(0, 1, history=0)
         judged.click(0, 1, history=2)
-    for _ in range(20):
+    for _ in range(100):
         judged.click(2, history=0)
         judged.click(0, 1, history=2)
     cohorts = judged.judge.record()["interests"]["cohorts"]
     assert list(cohorts) == ["0", "1-2"]
-    assert cohorts["0"]["events"] > 0.5
-    assert cohorts["1-2"]["events"] == 0.0
+    assert cohorts["0"]["interest_shift"]["events"] > 0.5
+    assert cohorts["1-2"]["interest_shift"]["events"] == 0.0
+
+
+def test_a_cohort_of_few_clicks_is_not_told_of():
+    judged = Judged()
+    judged.click(*[0] * 50, history=0)
+    judged.click(*[1] * 50, history=0)
+    assert judged.judge.reading("interest_shift", "events") is not None
+    assert judged.judge.record()["interests"]["cohorts"] == {}
 
 
 def test_groups_that_rise_and_fall_are_named():

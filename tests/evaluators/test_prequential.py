@@ -320,3 +320,28 @@ def test_the_configuration_speaks_in_durations():
 def test_settings_that_make_no_sense_are_refused(bad):
     with pytest.raises(ValidationError, match=next(iter(bad))):
         EvaluatorConfig.model_validate(bad)
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_family_that_is_left_out_is_in_no_record_and_has_no_reading(family):
+    config = EvaluatorConfig.model_validate(CONFIG.model_dump() | {family: {"enabled": False}})
+    evaluator, whole = PrequentialEvaluator(config, RankingConfig(), LEARNERS), make_evaluator()
+    for outcomes in stream_of_outcomes():
+        for one in (evaluator, whole):
+            one.update(outcomes)
+    left, all_of_it = evaluator.metrics(), whole.metrics()
+    gone = {*all_of_it["metrics"], *all_of_it} - {*left["metrics"], *left}
+    own = {"slices"} if family == "slices" else {*FAMILIES[family], "interests", "exposure"}
+    assert gone <= own
+    for metric in FAMILIES[family]:
+        assert evaluator.reading(metric, "total") is None
+        with pytest.raises(ValueError, match="not kept by policy"):
+            evaluator.reading(metric, "total", "ranker")
+
+
+def test_a_checkpoint_made_with_other_families_is_refused():
+    state = make_evaluator().state_dict()
+    config = EvaluatorConfig.model_validate(CONFIG.model_dump() | {"slices": {"enabled": False}})
+    other = PrequentialEvaluator(config, RankingConfig(ks=KS), LEARNERS)
+    with pytest.raises(CheckpointError, match="families"):
+        other.load_state_dict(state)
