@@ -13,7 +13,16 @@ import numpy as np
 from stream.values import Bools, Float64s, Int64s, Record
 
 SHARE_METRICS = ("ctr", "request_ctr", "conversion_rate")
-MODEL_METRICS = ("predicted_ctr", "calibration_ratio", "log_loss", "normalized_entropy", "auc")
+MODEL_METRICS = (
+    "predicted_ctr",
+    "calibration_ratio",
+    "log_loss",
+    "normalized_entropy",
+    "click_precision",
+    "click_f1",
+    "ece",
+    "auc",
+)
 CLICK_METRICS = SHARE_METRICS + MODEL_METRICS
 # A conversion does not say whose list it began with.
 METRICS_BY_POLICY = frozenset(CLICK_METRICS) - {"conversion_rate"}
@@ -21,6 +30,9 @@ METRICS_BY_POLICY = frozenset(CLICK_METRICS) - {"conversion_rate"}
 # Log-odds -16 .. 16 are probabilities from 1e-7 to 1 - 1e-7; the outermost bins hold the rest.
 N_BINS = 1024
 _MAX_LOG_ODDS = 16.0
+
+N_CALIBRATION_BINS = 64
+"""Bins of half a unit of log-odds each, in which predicted and observed clicks are compared."""
 
 N_GROUPS = 10
 
@@ -41,12 +53,18 @@ class ProbabilitySums:
         Sum of the probabilities.
     loss : float
         Sum of `log_losses`.
+    positives : float
+        Those with a probability of at least the threshold.
+    hits : float
+        Those of them that were clicked.
     """
 
     samples: float
     clicks: float
     predicted: float
     loss: float
+    positives: float = 0
+    hits: float = 0
 
 
 def sum_figures(sums: ProbabilitySums) -> dict[str, float]:
@@ -56,6 +74,9 @@ def sum_figures(sums: ProbabilitySums) -> dict[str, float]:
     click, without a click left out; `log_loss` the mean of `log_losses`; `normalized_entropy` the
     log loss divided by that of always predicting these items' own CTR [1]_, left out where
     nothing or everything was clicked. Below 1, the probabilities tell more than the CTR.
+    `click_precision` is the share of the positives that were clicked, `click_f1` its harmonic mean
+    with the share of the clicked that are positives; both are left out where none is positive,
+    and F1 is 0 where none of them was clicked.
 
     References
     ----------
@@ -78,6 +99,9 @@ def sum_figures(sums: ProbabilitySums) -> dict[str, float]:
     if 0 < ctr < 1:
         entropy = -(ctr * np.log(ctr) + (1 - ctr) * np.log1p(-ctr))
         figures["normalized_entropy"] = float(log_loss / entropy)
+    if sums.positives > 0:
+        figures["click_precision"] = sums.hits / sums.positives
+        figures["click_f1"] = 2 * sums.hits / (sums.positives + sums.clicks)
     return figures
 
 
@@ -163,6 +187,50 @@ def binned_auc(count_2B: Int64s | Float64s) -> float | None:
         return None
     below_B = not_clicked_B.cumsum() - not_clicked_B / 2
     return float((clicked_B * below_B).sum() / pairs)
+
+
+def calibration_error(count_2B: Int64s | Float64s, predicted_B: Float64s) -> float | None:
+    """Expected calibration error: the mean distance of predicted and observed CTR in bins [1]_.
+
+    The bins are of equal width in log-odds, so that they are narrow where probabilities are
+    small; each weighs as many items as it holds.
+
+    Parameters
+    ----------
+    count_2B : array, shape (2, B)
+        Of the items not clicked, then of those clicked, in bins of `probability_bins`, or in
+        bins that are so many of those put together.
+    predicted_B : float64 array, shape (B,)
+        Sum of the probabilities in each bin.
+
+    Returns
+    -------
+    float or None
+        In [0, 1]; None without an item.
+
+    References
+    ----------
+    .. [1] Naeini, Cooper, Hauskrecht. Obtaining well calibrated probabilities using Bayesian
+       binning. AAAI 2015.
+
+    Examples
+    --------
+    >>> calibration_error(np.array([[8, 0], [2, 1]]), np.array([1.0, 0.5]))
+    0.136...
+    """
+    n_items = float(count_2B.sum())
+    return float(np.abs(predicted_B - count_2B[1]).sum() / n_items) if n_items else None
+
+
+def coarse_counts(count_2B: Int64s | Float64s) -> Int64s | Float64s:
+    """Counts in `N_BINS` as counts in `N_CALIBRATION_BINS`, shape (2, `N_CALIBRATION_BINS`)."""
+    coarse: Int64s | Float64s = count_2B.reshape(2, N_CALIBRATION_BINS, -1).sum(axis=2)
+    return coarse
+
+
+def coarse_bins(bin_S: Int64s) -> Int64s:
+    """The calibration bin of each of `probability_bins`."""
+    return bin_S // (N_BINS // N_CALIBRATION_BINS)
 
 
 def reliability_groups(probability_S: Float64s, is_clicked_S: Bools) -> list[Record]:

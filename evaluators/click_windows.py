@@ -7,8 +7,12 @@ import numpy as np
 
 from evaluators.click_figures import (
     N_BINS,
+    N_CALIBRATION_BINS,
     ProbabilitySums,
     binned_auc,
+    calibration_error,
+    coarse_bins,
+    coarse_counts,
     exact_auc,
     log_losses,
     probability_bins,
@@ -19,8 +23,11 @@ from evaluators.row_windows import RowRing, RowSamples, RowSums
 from evaluators.windows import WindowSizes
 from stream.values import Bools, Float64s, Int64s, Reading, Record, State
 
-# Columns of the sums: samples not clicked and clicked, then their probabilities and their losses.
-_PREDICTED, _LOSS, _N_SUMS = 2, 3, 4
+# Columns of the sums: samples not clicked and clicked, their probabilities and their losses, and
+# those with a probability of at least the threshold, not clicked and clicked.
+_PREDICTED, _LOSS, _POSITIVE, _N_SUMS = 2, 3, 4, 6
+
+THRESHOLD = 0.1
 
 _SCHEMA_VERSION = 1
 
@@ -95,13 +102,29 @@ class ProbabilityWindows:
     its cost is that of sorting it. The others keep sums, exact but for the rounding of float64,
     and counts by bin of log-odds for the AUC; see `binned_auc` for how far that is off.
 
-    Memory: 8 bytes for each sample of `events` and 514 KiB, for each row.
+    Memory: 8 bytes for each sample of `events` and 546 KiB, or without AUC and calibration error
+    3 KiB, for each row.
+
+    Parameters
+    ----------
+    sizes : WindowSizes
+        Of the windows.
+    has_auc : bool
+        Whether the order of the probabilities is judged, too, and how they are calibrated.
+    threshold : float
+        The probability from which on an item is taken for one that will be clicked.
     """
 
-    def __init__(self, sizes: WindowSizes) -> None:
+    def __init__(
+        self, sizes: WindowSizes, *, has_auc: bool = True, threshold: float = THRESHOLD
+    ) -> None:
+        self._has_auc = has_auc
+        self._threshold = threshold
         self._sums = RowSums(_N_SUMS, np.float64, np.float64)
         # int32: one bucket of time would need two billion samples of like probability to overflow.
-        self._bins = RowSums(2 * N_BINS, np.int64, np.int32)
+        self._bins = RowSums(2 * N_BINS if has_auc else 0, np.int64, np.int32)
+        n_bins = N_CALIBRATION_BINS if has_auc else 0
+        self._predicted_bins = RowSums(n_bins, np.float64, np.float64)
         # A probability is above 0: below it stand those of samples that were not clicked.
         self._signed = RowRing(sizes.events, np.float64)
         self.n_rows = 0
@@ -110,29 +133,38 @@ class ProbabilityWindows:
         """Drop what lies in buckets that time has left behind."""
         self._sums.empty(slots)
         self._bins.empty(slots)
+        self._predicted_bins.empty(slots)
 
     def update(self, samples: RowSamples, probability_S: Float64s, is_clicked_S: Bools) -> None:
         """Judge probabilities, all within (0, 1); rows that are new are added."""
         self.n_rows = max(self.n_rows, len(samples.n_R))
-        for windows in (self._sums, self._bins, self._signed):
+        for windows in (self._sums, self._bins, self._predicted_bins, self._signed):
             windows.grow(self.n_rows)
         label_S = is_clicked_S.astype(np.int64)
         self._sums.fade(samples)
-        column_XS = np.stack(
-            (label_S, np.full_like(label_S, _PREDICTED), np.full_like(label_S, _LOSS))
-        )
+        columns = (np.full_like(label_S, _PREDICTED), np.full_like(label_S, _LOSS))
+        column_XS = np.stack((label_S, *columns, _POSITIVE + label_S))
         loss_S = log_losses(probability_S, is_clicked_S)
-        self._sums.add(samples, column_XS, np.stack((np.ones_like(loss_S), probability_S, loss_S)))
-        self._bins.fade(samples)
-        self._bins.add(samples, label_S * N_BINS + probability_bins(probability_S))
+        is_positive_S = (probability_S >= self._threshold).astype(np.float64)
+        value_XS = np.stack((np.ones_like(loss_S), probability_S, loss_S, is_positive_S))
+        self._sums.add(samples, column_XS, value_XS)
+        if self._has_auc:
+            bin_S = probability_bins(probability_S)
+            self._bins.fade(samples)
+            self._bins.add(samples, label_S * N_BINS + bin_S)
+            self._predicted_bins.fade(samples)
+            self._predicted_bins.add(samples, coarse_bins(bin_S), probability_S)
         self._signed.update(samples, np.where(is_clicked_S, probability_S, -probability_S))
 
     def figures(self, window: str, row: int) -> dict[str, Reading]:
         """Every figure that a row has, by name."""
-        sums, auc = self.sums(window, row), self.auc(window, row)
+        sums = self.sums(window, row)
         if sums is None:
             return {}
-        values = sum_figures(sums) if auc is None else {**sum_figures(sums), "auc": auc}
+        values = sum_figures(sums)
+        for name, value in (("ece", self.ece(window, row)), ("auc", self.auc(window, row))):
+            if value is not None:
+                values[name] = value
         return {name: Reading(value, sums.samples) for name, value in values.items()}
 
     def reading(self, metric: str, window: str, row: int) -> Reading | None:
@@ -140,7 +172,13 @@ class ProbabilityWindows:
         sums = self.sums(window, row)
         if sums is None:
             return None
-        value = self.auc(window, row) if metric == "auc" else sum_figures(sums).get(metric)
+        match metric:
+            case "auc":
+                value = self.auc(window, row)
+            case "ece":
+                value = self.ece(window, row)
+            case _:
+                value = sum_figures(sums).get(metric)
         return None if value is None else Reading(value, sums.samples)
 
     def sums(self, window: str, row: int) -> ProbabilitySums | None:
@@ -154,18 +192,37 @@ class ProbabilityWindows:
                 int(np.count_nonzero(is_clicked_W)),
                 float(probability_W.sum()),
                 float(log_losses(probability_W, is_clicked_W).sum()),
+                *self._positives(probability_W, is_clicked_W),
             ]
         else:
             columns = self._sums.over(window, row).tolist()
             if window != "faded":
                 columns[:_PREDICTED] = map(int, columns[:_PREDICTED])
-        n_missed, n_clicked, predicted, loss = columns
-        n_samples = n_missed + n_clicked
-        return ProbabilitySums(n_samples, n_clicked, predicted, loss) if n_samples else None
+        n_missed, n_clicked, predicted, loss, n_false, n_hits = columns
+        if not n_missed + n_clicked:
+            return None
+        return ProbabilitySums(
+            n_missed + n_clicked, n_clicked, predicted, loss, n_false + n_hits, n_hits
+        )
+
+    def ece(self, window: str, row: int) -> float | None:
+        """Expected calibration error of a row; None without a sample."""
+        if row >= self.n_rows or not self._has_auc:
+            return None
+        if window == "events":
+            probability_W, is_clicked_W = self.last(row)
+            bin_W = coarse_bins(probability_bins(probability_W))
+            cell_W = is_clicked_W * N_CALIBRATION_BINS + bin_W
+            predicted_B = np.zeros(N_CALIBRATION_BINS)
+            np.add.at(predicted_B, bin_W, probability_W)
+            count_B = np.bincount(cell_W, minlength=2 * N_CALIBRATION_BINS)
+            return calibration_error(count_B.reshape(2, -1), predicted_B)
+        fine_2B = self._bins.over(window, row).reshape(2, N_BINS)
+        return calibration_error(coarse_counts(fine_2B), self._predicted_bins.over(window, row))
 
     def auc(self, window: str, row: int) -> float | None:
         """AUC of a row; None unless some of its samples were clicked and some were not."""
-        if row >= self.n_rows:
+        if row >= self.n_rows or not self._has_auc:
             return None
         if window == "events":
             probability_W, is_clicked_W = self.last(row)
@@ -186,6 +243,7 @@ class ProbabilityWindows:
             "schema_version": _SCHEMA_VERSION,
             "sums": self._sums.state_dict(),
             "bins": self._bins.state_dict(),
+            "predicted_bins": self._predicted_bins.state_dict(),
             "signed": self._signed.state_dict(),
             "n_rows": self.n_rows,
         }
@@ -193,5 +251,12 @@ class ProbabilityWindows:
     def load_state_dict(self, state: State) -> None:
         self._sums.load_state_dict(state["sums"])
         self._bins.load_state_dict(state["bins"])
+        self._predicted_bins.load_state_dict(state["predicted_bins"])
         self._signed.load_state_dict(state["signed"])
         self.n_rows = state["n_rows"]
+
+    def _positives(self, probability_W: Float64s, is_clicked_W: Bools) -> tuple[int, int]:
+        """Samples with a probability of at least the threshold: not clicked, and clicked."""
+        is_positive_W = probability_W >= self._threshold
+        n_hits = int(np.count_nonzero(is_positive_W & is_clicked_W))
+        return int(np.count_nonzero(is_positive_W)) - n_hits, n_hits

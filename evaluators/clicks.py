@@ -7,11 +7,13 @@ be if its lists alone had been judged.
 """
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from evaluators.click_figures import METRICS_BY_POLICY, MODEL_METRICS, SHARE_METRICS
-from evaluators.click_windows import ProbabilityWindows, ShareWindows
+from evaluators.click_windows import THRESHOLD, ProbabilityWindows, ShareWindows
 from evaluators.confidence import share_interval
 from evaluators.figures import as_record
 from evaluators.row_windows import RowSamples, row_samples
@@ -28,6 +30,30 @@ _ALL = 0
 _SCHEMA_VERSION = 1
 
 
+class ClicksConfig(BaseModel):
+    """How click probabilities are judged.
+
+    Attributes
+    ----------
+    threshold : float
+        The probability from which on an item is taken for one that will be clicked, in
+        `click_precision` and `click_f1`. F1 of well calibrated probabilities is greatest at half
+        its own value [1]_: far below 0.5 where clicks are rare.
+
+    References
+    ----------
+    .. [1] Lipton, Elkan, Naryanaswamy. Optimal thresholding of classifiers to maximize F1 measure.
+       ECML PKDD 2014.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threshold: Annotated[float, Field(gt=0.0, lt=1.0)] = THRESHOLD
+
+
+_DEFAULTS = ClicksConfig()
+
+
 class ClickJudge:
     """CTR and its kin, and what each learner's probabilities of a click were worth.
 
@@ -37,8 +63,8 @@ class ClickJudge:
     not in (0, 1) is left out and counted; who gives none is not judged. Lists whose policy is not
     named count among all lists only.
 
-    Memory, with the default settings: 614 KiB for all lists and for each policy, at most 10 in
-    all, if the champion estimates clicks, and 22 KiB if it does not; 592 KiB for each shadow that
+    Memory, with the default settings: 646 KiB for all lists and for each policy, at most 10 in
+    all, if the champion estimates clicks, and 22 KiB if it does not; 624 KiB for each shadow that
     does. None before the first list. See `ShareWindows` and `ProbabilityWindows`.
 
     Parameters
@@ -47,14 +73,17 @@ class ClickJudge:
         Names of the learners judged, the champion's first.
     sizes : WindowSizes
         Of the windows.
+    config : ClicksConfig, optional
     """
 
-    def __init__(self, learners: Sequence[str], sizes: WindowSizes) -> None:
+    def __init__(
+        self, learners: Sequence[str], sizes: WindowSizes, config: ClicksConfig = _DEFAULTS
+    ) -> None:
         self._learners = list(learners)
         self._fade = sizes.fade
         self._buckets = TimeBuckets(sizes.time_ms)
         self._shares = {name: ShareWindows(sizes) for name in SHARE_METRICS}
-        self._models = [ProbabilityWindows(sizes) for _ in learners]
+        self._models = [ProbabilityWindows(sizes, threshold=config.threshold) for _ in learners]
         self._policies: list[str] = []
         self._n_lists = 0
         self.n_shown = 0

@@ -1,23 +1,34 @@
 """Judges each prediction before anyone learns from its answer: the ranking, and the clicks."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from evaluators.business import BusinessConfig, BusinessJudge
 from evaluators.click_figures import CLICK_METRICS
-from evaluators.clicks import ClickJudge
+from evaluators.clicks import ClickJudge, ClicksConfig
 from evaluators.conversions import CONVERSION_METRICS, ConversionJudge
+from evaluators.experience import ExperienceConfig, ExperienceJudge
+from evaluators.group_clicks import GroupClicks
+from evaluators.interests import InterestsConfig, InterestsJudge
+from evaluators.item_groups import GroupsConfig, ItemGroups
 from evaluators.offpolicy import OffPolicyConfig, OffPolicyJudge
 from evaluators.offpolicy_estimates import OFF_POLICY_METRICS
 from evaluators.ranking import RankingConfig
 from evaluators.ranking_judge import RankingJudge
+from evaluators.satisfaction import SatisfactionConfig, SatisfactionJudge
+from evaluators.slice_rows import SlicesConfig
+from evaluators.slices import SliceJudge
 from evaluators.steps import STEP_METRICS, StepJudge
-from evaluators.vocabulary import WINDOWS, nearest_metric
+from evaluators.vocabulary import WINDOWS, family_of, nearest_metric
 from evaluators.windows import WindowSizes
 from stream.durations import DurationMs
 from stream.errors import CheckpointError
-from stream.values import Outcomes, Reading, Record, State
+from stream.values import Changes, Outcomes, Reading, Record, State
+
+DETAILS = ("exposure", "interests", "slices")
+"""What families put into a record beside figures and counts."""
 
 _SCHEMA_VERSION = 3
 
@@ -38,6 +49,20 @@ class EvaluatorConfig(BaseModel):
         Clicks and shown items judged between two records.
     off_policy : OffPolicyConfig
         Which policy is judged that did not show the lists.
+    clicks : ClicksConfig
+        From which probability on a click is expected.
+    groups : GroupsConfig
+        Into which groups items are sorted.
+    experience : ExperienceConfig
+        Coverage, Gini, diversity, novelty, personalisation and exposure of the champion's lists.
+    interests : InterestsConfig
+        How the groups of items that are clicked change.
+    satisfaction : SatisfactionConfig
+        Likes, ratings and dwelling.
+    business : BusinessConfig
+        Revenue and active users.
+    slices : SlicesConfig
+        Ranking and clicks by users, items, places and requests.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +72,32 @@ class EvaluatorConfig(BaseModel):
     fade: Annotated[float, Field(gt=0.0, le=1.0)] = 0.9999
     emit_events: PositiveInt = 1000
     off_policy: OffPolicyConfig = OffPolicyConfig()
+    clicks: ClicksConfig = ClicksConfig()
+    groups: GroupsConfig = GroupsConfig()
+    experience: ExperienceConfig = ExperienceConfig()
+    interests: InterestsConfig = InterestsConfig()
+    satisfaction: SatisfactionConfig = SatisfactionConfig()
+    business: BusinessConfig = BusinessConfig()
+    slices: SlicesConfig = SlicesConfig()
+
+
+class Family(Protocol):
+    """Figures of one kind, judged or left out together.
+
+    `record` is what a record holds of them: `metrics`, perhaps `counts`, and keys of its own.
+    """
+
+    def update(self, outcomes: Outcomes) -> None: ...
+
+    def follow(self, changes: Changes) -> None: ...
+
+    def record(self) -> Record: ...
+
+    def reading(self, metric: str, over: str) -> Reading | None: ...
+
+    def state_dict(self) -> State: ...
+
+    def load_state_dict(self, state: State) -> None: ...
 
 
 class PrequentialEvaluator:
@@ -89,10 +140,13 @@ class PrequentialEvaluator:
             raise ValueError(f"expected learners with different names, got {list(learners)}")
         sizes = WindowSizes(config.window_events, config.window_time, config.fade)
         self._ranking = RankingJudge(ranking, learners, sizes)
-        self._clicks = ClickJudge(learners, sizes)
+        self._clicks = ClickJudge(learners, sizes, config.clicks)
         self._conversions = ConversionJudge(learners, sizes)
         self._steps = StepJudge(sizes)
         self._off_policy = OffPolicyJudge(learners[0], config.off_policy, sizes)
+        self._groups = ItemGroups(config.groups)
+        self._group_clicks = GroupClicks(self._groups.max_groups, sizes)
+        self._families = self._made_families(config, learners[0], max(ranking.ks), sizes)
         self._shadows = list(learners[1:])
         self._ks = ranking.ks
         self._emit_events = config.emit_events
@@ -105,6 +159,11 @@ class PrequentialEvaluator:
             "window_time_ms": config.window_time,
             "fade": config.fade,
             "off_policy": config.off_policy.model_dump(),
+            "threshold": config.clicks.threshold,
+            "groups": config.groups.model_dump(mode="json"),
+            "families": list(self._families),
+            "cohorts": list(config.interests.cohorts),
+            "slices": config.slices.model_dump(mode="json"),
         }
         self._seq = -1
         self._watermark_ms = 0
@@ -117,11 +176,21 @@ class PrequentialEvaluator:
         self._conversions.update(outcomes.predicted_conversions, outcomes.watermark_ms)
         self._steps.update(outcomes.steps, outcomes.watermark_ms)
         self._off_policy.update(outcomes.matured, outcomes.watermark_ms)
+        self._groups.make_room(outcomes.queries.n_items)
+        self._group_clicks.update(outcomes, self._groups.of(outcomes.answer_B))
+        for family in self._families.values():
+            family.update(outcomes)
+        self._groups.count(outcomes.answer_B)  # how popular an item was is known before the click
         self._seq = outcomes.seq
         self._watermark_ms = outcomes.watermark_ms
         self._join_counts = dict(outcomes.join_counts)
         is_due = self._n_judged() // self._emit_events > n_judged_before // self._emit_events
         return [self.metrics()] if is_due else []
+
+    def follow(self, changes: Changes) -> None:
+        self._groups.follow(changes)
+        for family in self._families.values():
+            family.follow(changes)
 
     def metrics(self) -> Record:
         ranking, shadows = self._ranking.metrics()
@@ -130,6 +199,12 @@ class PrequentialEvaluator:
         of_lists = self._clicks.shadows(clicks), self._conversions.shadows(conversions)
         for shadow, of_clicks, of_conversions in zip(shadows, *of_lists, strict=True):
             shadow |= {**of_clicks, **of_conversions}
+        families, family_counts, details = dict[str, Record](), dict[str, int](), Record()
+        for family in self._families.values():
+            told = family.record()
+            families |= told.pop("metrics")
+            family_counts |= told.pop("counts", {})
+            details |= told
         record = {
             "seq": self._seq,
             "name": "metrics",
@@ -141,6 +216,7 @@ class PrequentialEvaluator:
                 **conversions,
                 **self._steps.metrics(),
                 **self._off_policy.metrics(),
+                **families,
             },
             "shadows": dict(zip(self._shadows, shadows, strict=True)),
             "policies": _joined(self._clicks.policies(), self._off_policy.policies()),
@@ -151,11 +227,12 @@ class PrequentialEvaluator:
                 **self._conversions.counts(),
                 **self._steps.counts(),
                 **self._off_policy.counts(),
+                **family_counts,
             },
         }
         if reliability := self._clicks.reliability():
             record["reliability"] = reliability
-        return record
+        return record | details
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None:
         if over not in WINDOWS:
@@ -164,7 +241,9 @@ class PrequentialEvaluator:
             return self._clicks.reading(metric, over, policy)
         if metric in OFF_POLICY_METRICS:
             return self._off_policy.reading(metric, over, policy)
-        if metric not in (*self._ranking.figures, *CONVERSION_METRICS, *STEP_METRICS):
+        kind = family_of(metric)
+        known = (*self._ranking.figures, *CONVERSION_METRICS, *STEP_METRICS)
+        if kind is None and metric not in known:
             raise ValueError(
                 f"no metric is called {metric}; did you mean {nearest_metric(metric, self._ks)}?"
             )
@@ -172,6 +251,8 @@ class PrequentialEvaluator:
             raise ValueError(f"{metric} is not kept by policy; leave the policy out")
         if metric in CONVERSION_METRICS:
             return self._conversions.reading(metric, over)
+        if kind is not None:
+            return self._families[kind].reading(metric, over) if kind in self._families else None
         if metric in STEP_METRICS:
             return self._steps.reading(over)
         return self._ranking.reading(metric, over)
@@ -185,6 +266,9 @@ class PrequentialEvaluator:
             "conversions": self._conversions.state_dict(),
             "steps": self._steps.state_dict(),
             "off_policy": self._off_policy.state_dict(),
+            "groups": self._groups.state_dict(),
+            "group_clicks": self._group_clicks.state_dict(),
+            "families": {name: family.state_dict() for name, family in self._families.items()},
             "seq": self._seq,
             "watermark_ms": self._watermark_ms,
             "join_counts": self._join_counts,
@@ -207,9 +291,34 @@ class PrequentialEvaluator:
         self._conversions.load_state_dict(state["conversions"])
         self._steps.load_state_dict(state["steps"])
         self._off_policy.load_state_dict(state["off_policy"])
+        self._groups.load_state_dict(state["groups"])
+        self._group_clicks.load_state_dict(state["group_clicks"])
+        for name, family in self._families.items():
+            family.load_state_dict(state["families"][name])
         self._seq = state["seq"]
         self._watermark_ms = state["watermark_ms"]
         self._join_counts = dict(state["join_counts"])
+
+    def _made_families(
+        self, config: EvaluatorConfig, champion: str, k: int, sizes: WindowSizes
+    ) -> dict[str, Family]:
+        """The families that are judged, by the name of their settings."""
+        families: dict[str, Family] = {}
+        if config.experience.enabled:
+            families["experience"] = ExperienceJudge(
+                champion, k, sizes, self._groups, self._group_clicks
+            )
+        if config.interests.enabled:
+            families["interests"] = InterestsJudge(
+                config.interests, sizes, self._groups, self._group_clicks
+            )
+        if config.satisfaction.enabled:
+            families["satisfaction"] = SatisfactionJudge(sizes)
+        if config.business.enabled:
+            families["business"] = BusinessJudge(config.business, sizes)
+        if config.slices.enabled:
+            families["slices"] = SliceJudge(config.slices, champion, k, sizes, self._groups)
+        return families
 
     def _n_judged(self) -> int:
         return self._ranking.n_clicks + self._clicks.n_shown

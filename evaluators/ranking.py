@@ -2,9 +2,9 @@
 
 # B queries of a batch, K list length, R ranks (K + 1), F figures
 
-The rank is 1 .. K, or 0 for an item that is not in the list. With one relevant item a query,
-recall, MRR and NDCG at k are each a fixed weight for each rank, so that counts of ranks are all
-that has to be kept: integers, which neither drift nor depend on the order they were added in.
+The rank is 1 .. K, or 0 for an item that is not in the list. With one relevant item a query, every
+figure at k is a fixed weight for each rank, so that counts of ranks are all that has to be kept:
+integers, which neither drift nor depend on the order they were added in.
 """
 
 import math
@@ -17,6 +17,13 @@ from stream.values import Float64s, Int32s, Int64s
 
 # Windows keep a rank in one byte; nobody reads a longer list.
 MAX_K = 200
+
+COMPARED_FIGURES = ("recall", "mrr", "ndcg")
+"""Told of every learner, with differences."""
+
+DERIVED_FIGURES = ("precision", "f1", "map")
+"""Told of the champion alone: with one relevant item, precision and F1 are recall times a constant
+of k, and MAP is MRR."""
 
 
 def _list_lengths(ks: tuple[int, ...]) -> tuple[int, ...]:
@@ -83,17 +90,29 @@ def figure_names(ks: tuple[int, ...]) -> list[str]:
 
     Examples
     --------
-    >>> figure_names((1, 20))
+    >>> figure_names((20,))
+    ['recall@20', 'mrr@20', 'ndcg@20', 'precision@20', 'f1@20', 'map@20']
+    """
+    return [f"{figure}@{k}" for figure in COMPARED_FIGURES + DERIVED_FIGURES for k in ks]
+
+
+def compared_names(ks: tuple[int, ...]) -> list[str]:
+    """The names of those figures that every learner has; the first of all.
+
+    Examples
+    --------
+    >>> compared_names((1, 20))
     ['recall@1', 'recall@20', 'mrr@1', 'mrr@20', 'ndcg@1', 'ndcg@20']
     """
-    return [f"{figure}@{k}" for figure in ("recall", "mrr", "ndcg") for k in ks]
+    return [f"{figure}@{k}" for figure in COMPARED_FIGURES for k in ks]
 
 
 def figure_weights(ks: tuple[int, ...]) -> Float64s:
     """What one query of each rank adds to each figure.
 
-    With one relevant item at rank r <= k: recall@k is 1, MRR@k is 1 / r and NDCG@k is
-    1 / log2(r + 1) [1]_; past k, or at rank 0, all are 0. A figure is the mean over the queries.
+    With one relevant item at rank r <= k: recall@k is 1, MRR@k and MAP@k are 1 / r, NDCG@k is
+    1 / log2(r + 1) [1]_, precision@k 1 / k and F1@k, the harmonic mean of precision and recall,
+    2 / (k + 1); past k, or at rank 0, all are 0. A figure is the mean over the queries.
 
     Returns
     -------
@@ -107,21 +126,27 @@ def figure_weights(ks: tuple[int, ...]) -> Float64s:
 
     Examples
     --------
-    >>> figure_weights((1, 3)).round(3)
-    array([[0.   , 1.   , 0.   , 0.   ],
-           [0.   , 1.   , 1.   , 1.   ],
-           [0.   , 1.   , 0.   , 0.   ],
+    >>> figure_weights((3,)).round(3)
+    array([[0.   , 1.   , 1.   , 1.   ],
            [0.   , 1.   , 0.5  , 0.333],
-           [0.   , 1.   , 0.   , 0.   ],
-           [0.   , 1.   , 0.631, 0.5  ]])
+           [0.   , 1.   , 0.631, 0.5  ],
+           [0.   , 0.333, 0.333, 0.333],
+           [0.   , 0.5  , 0.5  , 0.5  ],
+           [0.   , 1.   , 0.5  , 0.333]])
     """
-    ranks = range(1, max(ks) + 1)
-    gains = (
-        [1.0 for _ in ranks],
-        [1.0 / rank for rank in ranks],
-        [1.0 / math.log2(rank + 1) for rank in ranks],
-    )
-    return np.array([[0.0, *gain[:k], *[0.0] * (max(ks) - k)] for gain in gains for k in ks])
+    ranks = range(max(ks) + 1)
+    reciprocal_R = np.array([1.0 / max(rank, 1) for rank in ranks])
+    gain_of = {
+        "recall": [np.ones(len(ranks))] * len(ks),
+        "mrr": [reciprocal_R] * len(ks),
+        "ndcg": [np.array([1.0 / math.log2(max(rank, 1) + 1) for rank in ranks])] * len(ks),
+        "precision": [np.full(len(ranks), 1.0 / k) for k in ks],
+        "f1": [np.full(len(ranks), 2.0 / (k + 1)) for k in ks],
+        "map": [reciprocal_R] * len(ks),
+    }
+    is_hit_KR = np.array([[0 < rank <= k for rank in ranks] for k in ks])
+    figures = COMPARED_FIGURES + DERIVED_FIGURES
+    return np.concatenate([np.array(gain_of[figure]) * is_hit_KR for figure in figures])
 
 
 def paired_variance(joint_RR: Int64s, weights_FR: Float64s) -> Float64s:
@@ -144,7 +169,7 @@ def paired_variance(joint_RR: Int64s, weights_FR: Float64s) -> Float64s:
     Three queries that the first learner hits and one that the second hits: the differences are
     1, 1, 1 and -1.
 
-    >>> paired_variance(np.array([[0, 1], [3, 0]]), figure_weights((1,)))
+    >>> paired_variance(np.array([[0, 1], [3, 0]]), figure_weights((1,))[:3])
     array([0.75, 0.75, 0.75])
     """
     n_queries = joint_RR.sum()

@@ -10,6 +10,7 @@ import numpy as np
 from evaluators.confidence import mean_interval
 from evaluators.ranking import (
     RankingConfig,
+    compared_names,
     figure_names,
     figure_weights,
     paired_variance,
@@ -30,7 +31,8 @@ _SCHEMA_VERSION = 1
 class RankingJudge:
     """Recall, MRR and NDCG of each learner, over four windows, and how they differ.
 
-    Memory is fixed when it is made: see `RankWindows` and `JointRanks`.
+    Of the champion also precision, F1 and MAP: see `DERIVED_FIGURES`. Memory is fixed when it is
+    made: see `RankWindows` and `JointRanks`.
 
     Parameters
     ----------
@@ -47,6 +49,7 @@ class RankingJudge:
         self._k = max(ranking.ks)
         self._weights_FR = figure_weights(ranking.ks)
         self.figures = figure_names(ranking.ks)
+        self._compared = compared_names(ranking.ks)
         self._windows = RankWindows((len(learners), self._k + 1), sizes)
         self._joint = JointRanks(len(learners) - 1, self._k + 1)
         self.n_clicks = 0
@@ -74,7 +77,7 @@ class RankingJudge:
                     **{window: float(value_LF[row, f]) for window, value_LF in value_LF_of.items()},
                     "samples": dict(samples_of),
                 }
-                for f, figure in enumerate(self.figures)
+                for f, figure in enumerate(self._compared if row else self.figures)
                 if samples_of
             }
             for row in range(len(self._learners))
@@ -149,8 +152,9 @@ class RankingJudge:
 
     def _add_differences(self, metrics: Record, shadows: Sequence[Record]) -> None:
         for joint_RR, shadow in zip(self._joint.counts_SRR, shadows, strict=True):
-            variance_F = paired_variance(joint_RR, self._weights_FR).tolist()
-            for figure, variance in zip(self.figures, variance_F, strict=True):
+            weights_FR = self._weights_FR[: len(self._compared)]
+            variance_F = paired_variance(joint_RR, weights_FR).tolist()
+            for figure, variance in zip(self._compared, variance_F, strict=True):
                 difference = metrics[figure]["total"] - shadow[figure]["total"]
                 low, high = mean_interval(
                     self._n_samples,

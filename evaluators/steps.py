@@ -5,6 +5,7 @@
 
 import numpy as np
 
+from evaluators.figures import as_record
 from evaluators.windows import WINDOWS, RankWindows, WindowSizes
 from stream.values import Reading, Record, State, Steps
 
@@ -43,13 +44,8 @@ class StepJudge:
 
     def metrics(self) -> Record:
         """The share over each window that holds a step; empty before the first."""
-        readings = {over: self.reading(over) for over in WINDOWS}
-        found = {over: reading for over, reading in readings.items() if reading is not None}
-        if not found:
-            return {}
-        figure: Record = {over: reading.value for over, reading in found.items()}
-        figure["samples"] = {over: reading.samples for over, reading in found.items()}
-        return {"skipped_share": figure}
+        figure = as_record({over: self.reading(over) for over in WINDOWS})
+        return {"skipped_share": figure} if figure else {}
 
     def reading(self, over: str) -> Reading | None:
         """The share over one window; None without a step."""

@@ -4,12 +4,11 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from stream.asker_values import Askers
+from stream.carried import Carried
 from stream.events import User
 from stream.field_columns import FieldColumns, circled
 from stream.histories import Histories
@@ -22,8 +21,6 @@ _WEEK_MS = 7 * 86_400_000
 _CYCLE_MS = {"day": _WEEK_MS // 7, "week": _WEEK_MS}
 # 1970 began on a Thursday: weeks are counted from Monday.
 _FIRST_MONDAY_MS = 4 * _CYCLE_MS["day"]
-
-Told = Sequence[Mapping[str, Any] | None] | None
 
 
 class AskerReader:
@@ -51,19 +48,16 @@ class AskerReader:
         self._context_moments = RunningMoments(self._context.n_raw)
         self._profile_moments = RunningMoments(self._reader.fields.n_raw)
 
-    def read(self, batch: Batch) -> Batch:
-        """The batch, and of what its requests carried only what was declared and can be used."""
-        clicks, lists = batch.clicks, batch.impressions
-        if clicks.context_B is not None:
-            clicks = replace(clicks, context_B=self._checked(clicks.context_B))
-        if lists.context_N is not None:
-            lists = replace(lists, context_N=self._checked(lists.context_N))
-        if clicks is batch.clicks and lists is batch.impressions:
-            return batch
-        return replace(batch, clicks=clicks, impressions=lists)
+    def checked(self, carried: Carried) -> Carried:
+        """Of what requests carried, what was declared and can be used."""
+        return [self._context.checked(one) for one in carried]
 
     def columns(
-        self, users: Sequence[str], ts_N: Int64s, told: Told, events: Mapping[str, list[User]]
+        self,
+        users: Sequence[str],
+        ts_N: Int64s,
+        told: Carried | None,
+        events: Mapping[str, list[User]],
     ) -> Askers:
         """Who asks, for each query.
 
@@ -78,7 +72,7 @@ class AskerReader:
         ts_N : int array
             When.
         told : sequence of mapping or None
-            What each request carried, as `read` left it.
+            What each request carried, as `checked` left it.
         events : mapping of str to list of User
             The batch's profile events by user, in order of time.
         """
@@ -128,12 +122,6 @@ class AskerReader:
         self._profiles.load_state_dict(state["profiles"])
         self._context_moments.load_state_dict(state["context_moments"])
         self._profile_moments.load_state_dict(state["profile_moments"])
-
-    def _checked(
-        self, told: Sequence[Mapping[str, Any] | None]
-    ) -> list[Mapping[str, Any] | None] | None:
-        checked: list[Mapping[str, Any] | None] = [self._context.checked(one) for one in told]
-        return None if checked.count(None) == len(checked) else checked
 
     def _profiles_at(
         self, users: Sequence[str], ts_N: Int64s, events: Mapping[str, list[User]]

@@ -82,6 +82,7 @@ def build_pipeline(
             k=max(config.ranking.ks),
             exclude_seen=config.ranking.exclude_seen,
             rule=config.evaluator.off_policy.rule,
+            sliced_by=config.evaluator.slices.context if config.evaluator.slices.enabled else (),
         ),
         askers,
     )

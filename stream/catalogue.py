@@ -80,6 +80,10 @@ class Catalogue:
         rows = dict.fromkeys(self.rows([str(upsert.item) for upsert in upserts]).tolist())
         return {row: self.metadata(row) for row in rows if row in self._metadata}
 
+    def all_described(self) -> dict[int, dict[str, Any]]:
+        """The metadata of every item that has any, by row."""
+        return {row: self.metadata(row) for row in sorted(self._metadata)}
+
     def admit(self, clicked: Sequence[str], upserts: "Sequence[Item]") -> Int32s:
         """Count clicks, admit whoever is due, and return the rows that were recycled for them."""
         known_N = self._table.rows(clicked)

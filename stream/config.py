@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from evaluators.alert_rules import AlertsConfig, check_rules
 from evaluators.prequential import EvaluatorConfig
 from evaluators.ranking import RankingConfig
-from evaluators.vocabulary import MODEL_METRICS, OFF_POLICY_METRICS, STEP_METRICS
+from evaluators.vocabulary import MODEL_METRICS, OFF_POLICY_METRICS, STEP_METRICS, family_of
 from learners.blend import BlendConfig
 from learners.item_neighbours import ItemNeighboursConfig
 from learners.popularity import PopularityConfig
@@ -128,6 +128,12 @@ class FreshrankConfig(BaseModel):
                     f"alerts.rules: {rule.name}: react {rule.react} needs a champion with weights, "
                     f"got {self.champion}; set champion: blend or transformer, or react: none or "
                     "freeze"
+                )
+            family = family_of(rule.metric)
+            if family is not None and not getattr(self.evaluator, family).enabled:
+                raise ValueError(
+                    f"alerts.rules: {rule.name}: {rule.metric} is not judged; set "
+                    f"evaluator.{family}.enabled: true"
                 )
             if rule.metric in MODEL_METRICS and self.champion not in _WITH_WEIGHTS:
                 raise ValueError(

@@ -5,14 +5,16 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
+from typing import Any
 
 import numpy as np
 
 from stream.asker_values import Askers
 from stream.askers import AskerReader
+from stream.carried import Carried, joined, texts_of
 from stream.catalogue import Catalogue
 from stream.context_rows import chosen_askers, distinct, end_to_end
 from stream.events import Forget, Item, User
@@ -51,12 +53,15 @@ class Asked:
         Whether items a user has clicked are left out of the user's ranking.
     rule : ChoiceRule, optional
         How the champion would choose what is shown, to be told of each list; else nobody asks.
+    sliced_by : sequence of str, optional
+        Fields of what a request carries that go with it until it is judged.
     """
 
     history_items: int
     k: int
     exclude_seen: bool
     rule: ChoiceRule | None = None
+    sliced_by: Sequence[str] = ()
 
 
 class ContextBuilder:
@@ -90,16 +95,23 @@ class ContextBuilder:
 
         The first step of a batch: what waits from here on, for a list say, is bounded.
         """
-        if self._askers is not None:
-            return self._askers.read(arrived)
         clicks, lists = arrived.clicks, arrived.impressions
         if clicks.context_B is None and lists.context_N is None:
             return arrived
         return replace(
             arrived,
-            clicks=replace(clicks, context_B=None),
-            impressions=replace(lists, context_N=None),
+            clicks=replace(clicks, context_B=self._declared(clicks.context_B)),
+            impressions=replace(lists, context_N=self._declared(lists.context_N)),
         )
+
+    def _declared(self, carried: Carried | None) -> list[Mapping[str, Any] | None] | None:
+        """What inputs and slices are declared to read of it."""
+        if carried is None:
+            return None
+        read: Carried = [None] * len(carried)
+        if self._askers is not None:
+            read = self._askers.checked(carried)
+        return joined(texts_of(carried, self._asked.sliced_by), read)
 
     def without_repeats(self, batch: Batch) -> Batch:
         """The batch without clicks that came before: same user, same item, same instant.
@@ -179,6 +191,12 @@ class ContextBuilder:
             forgotten_F=np.array([hash64(user) for user in forgotten], np.int64),
             described=self._catalogue.described(upserts),
         )
+
+    def everything(self) -> Changes:
+        """All that is known of the items, for whoever joins a catalogue that is there already."""
+        none = np.zeros(0, np.int64)
+        described = self._catalogue.all_described()
+        return Changes(len(self._catalogue), none.astype(np.int32), none, described)
 
     def _merged_with(self, batch: Batch) -> tuple[dict[str, int], Timelines]:
         """Groups and timelines of a batch; kept until it is advanced past: nothing moves before."""

@@ -1,4 +1,4 @@
-"""The values that tell of conversions: what follows a click.
+"""The values that tell of what follows a click: conversions and opinions.
 
 # N clicks, S clicked items
 """
@@ -72,3 +72,23 @@ class ConversionLessons:
 
     def __len__(self) -> int:
         return len(self.shown.item_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """Feedback on what was clicked or shown, in order of time.
+
+    `kind_N` is the place of each kind in `FEEDBACK_KINDS`, `value_N` nan where none was given.
+    """
+
+    ts_N: NDArray[np.int64]
+    kind_N: NDArray[np.int64]
+    value_N: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.ts_N)
+
+
+def no_opinions() -> Opinions:
+    """No feedback at all."""
+    return Opinions(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))

@@ -38,8 +38,8 @@ from stream.joining.item_hashes import ItemHashes
 from stream.joining.pair_chains import pair_keys
 from stream.joining.scored_clicks import ScoredClicks
 from stream.joining.seen_answers import is_seen
-from stream.joining.sequels import Answered, join_sequels
-from stream.lessons import joined
+from stream.joining.sequels import Answered, Joined, join_sequels
+from stream.lessons import joined, lessons_of
 from stream.values import (
     Batch,
     Changes,
@@ -190,7 +190,7 @@ class Joiner:
         # Where no list was shown, nobody will ask how likely a conversion is.
         self._tells_conversions = self._has_conversions and self._counts["impressions"] > 0
         first = self._lists.next_index
-        self._take_in(batch, queries, predictions)
+        looking_N = self._take_in(batch, queries, predictions)
         answered = self._answer(batch, queries, user_B, answer_B)
         taught = self._taught_early(queries, first, answered.matches) if self._is_eager else ()
         matured, taught_late = self._mature(batch.watermark_ms)
@@ -208,6 +208,10 @@ class Joiner:
             conversion_lessons=answered.lessons,
             predicted_conversions=answered.predicted,
             join_counts=self._join_counts(),
+            user_B=user_B,
+            looking_N=looking_N,
+            opinions=answered.opinions,
+            context_B=batch.clicks.context_B,
         )
 
     def follow(self, changes: Changes) -> None:
@@ -268,24 +272,24 @@ class Joiner:
 
     def _lessons(self, batch: Batch, queries: Queries, user_B: Int64s, answer_B: Int32s) -> Lessons:
         """What can be learned of the clicks now; the rest is kept for the next batch."""
-        now = _lessons_of(queries, answer_B, user_B, np.flatnonzero(answer_B >= 0))
+        now = lessons_of(queries, answer_B, user_B, np.flatnonzero(answer_B >= 0))
         n_deferred, late = len(self._deferral), self._deferral.take(self._catalogue)
         self._counts["unlearned_clicks"] += n_deferred - len(late)
         lessons = joined(late, now)
         index_D = np.flatnonzero(answer_B < 0)
         self._deferral.put(
-            _lessons_of(queries, np.full(len(queries), -1, np.int32), user_B, index_D),
+            lessons_of(queries, np.full(len(queries), -1, np.int32), user_B, index_D),
             [batch.clicks.item_B[b] for b in index_D.tolist()],
         )
         return lessons
 
     def _take_in(
         self, batch: Batch, queries: Queries, predictions: Mapping[str, Predictions]
-    ) -> None:
-        """The batch's lists wait from now on, as they were scored."""
+    ) -> Int64s:
+        """The batch's lists wait from now on, as they were scored; whom they were shown to."""
         lists, first = batch.impressions, self._lists.next_index
         if queries.shown is None or not len(lists):
-            return
+            return np.zeros(0, np.int64)
         self._remembers_clicks = True
         user_N = self._histories.user_hashes(lists.user_N)
         item_S = self._item_hashes.of(lists.item_S, queries.shown.item_S)
@@ -296,6 +300,7 @@ class Joiner:
         self._lists.targets.put(first, lists.propensity_S, choice, lists.given_of)
         self._counts["impressions"] += len(lists)
         self._counts["shown_items"] += len(lists.item_S)
+        return user_N
 
     def _answer(self, batch: Batch, queries: Queries, user_B: Int64s, answer_B: Int32s) -> Answered:
         """The batch's clicks meet lists, its conversions and feedback meet clicks."""
@@ -320,29 +325,29 @@ class Joiner:
                 queries, answer_B, user_B, matches, self._lists, batch.seq
             )
         self._followups.add(user_B, item_B, clicks.ts_B, clicks.request_B, number_B)
-        taught += self._scored.convert(self._join_sequels(sequels))
+        sequels_joined = self._join_sequels(sequels)
+        taught += self._scored.convert(sequels_joined.converted)
         conversions, number_M, n_early = self._followups.mature(batch.watermark_ms)
         self._counts["conversions_matured_early"] += n_early
         predicted = self._scored.take_mature(number_M, conversions.ts_N)
         # Where conversions are not recorded, nothing is known of those of a click.
         told = conversions if self._has_conversions else no_conversions()
-        return Answered(matches, told, taught, predicted)
+        return Answered(matches, told, taught, predicted, sequels_joined.opinions)
 
-    def _join_sequels(self, sequels: Sequence[Conversion | Feedback]) -> list[int]:
-        """Count what follows clicks; the numbers of the clicks that converted."""
+    def _join_sequels(self, sequels: Sequence[Conversion | Feedback]) -> Joined:
+        """Count what follows clicks."""
         if not sequels:
-            return []
+            return Joined()
         user_K = self._histories.user_hashes([str(event.user) for event in sequels])
         items = [str(event.item) for event in sequels]
         item_K = self._item_hashes.of(items, self._catalogue.rows(items))
         ts_K = np.array([event.ts for event in sequels], np.int64)
         is_shown_K = self._lists.latest_showing(user_K, item_K, ts_K) >= 0
-        pair_K = pair_keys(user_K, item_K)
-        counts, numbers = join_sequels(sequels, pair_K, is_shown_K, self._followups)
-        for name, count in counts.items():
+        found = join_sequels(sequels, pair_keys(user_K, item_K), is_shown_K, self._followups)
+        for name, count in found.counts.items():
             self._counts[name] += count
-        self._has_conversions |= bool(numbers)
-        return numbers
+        self._has_conversions |= bool(found.converted)
+        return found
 
     def _taught_early(
         self, queries: Queries, first: int, matches: Matches | None
@@ -385,15 +390,3 @@ class Joiner:
             "held_clicks": len(self._held),
             **({"targets_left_out": left_out} if left_out else {}),
         }
-
-
-def _lessons_of(queries: Queries, target_B: Int32s, user_B: Int64s, index_M: Int64s) -> Lessons:
-    return Lessons(
-        contexts=queries.contexts,
-        context_of_M=queries.context_of_B[index_M],
-        target_M=target_B[index_M],
-        ts_M=queries.ts_B[index_M],
-        user_M=user_B[index_M],
-        session_M=queries.session_B[index_M],
-        session_length_M=queries.session_length_B[index_M],
-    )

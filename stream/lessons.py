@@ -1,6 +1,6 @@
 """Choosing among lessons, and putting them together.
 
-# M lessons, C contexts, T history length
+# B queries, M lessons, C contexts, T history length
 """
 
 from dataclasses import replace
@@ -8,7 +8,20 @@ from dataclasses import replace
 import numpy as np
 
 from stream.context_rows import chosen, end_to_end
-from stream.values import Int64s, Lessons
+from stream.values import Int32s, Int64s, Lessons, Queries
+
+
+def lessons_of(queries: Queries, target_B: Int32s, user_B: Int64s, index_M: Int64s) -> Lessons:
+    """What some queries teach: the state that was asked, and the row that was right."""
+    return Lessons(
+        contexts=queries.contexts,
+        context_of_M=queries.context_of_B[index_M],
+        target_M=target_B[index_M],
+        ts_M=queries.ts_B[index_M],
+        user_M=user_B[index_M],
+        session_M=queries.session_B[index_M],
+        session_length_M=queries.session_length_B[index_M],
+    )
 
 
 def select(lessons: Lessons, index_M: Int64s) -> Lessons:

@@ -102,6 +102,7 @@ class Pipeline:
         changes = parts.contexts.advance(batch)  # only now do catalogue and histories move
         parts.panel.follow(changes)
         parts.joiner.follow(changes)
+        parts.evaluator.follow(changes)
         reactions = parts.reactor.react(notices, moment, parts.panel, parts.anchors)
         if ordered:
             parts.reactor.reload(ordered.reactions, ordered.rules)
@@ -170,6 +171,7 @@ class Pipeline:
         for name, table in self.parts.tables.items():
             table.load_state_dict(state["tables"][name])
         self.parts.panel.take_over(state["panel"])
+        self.parts.evaluator.follow(self.parts.contexts.everything())
 
     def state_dict(self) -> State:
         parts = self.parts

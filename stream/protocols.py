@@ -67,12 +67,15 @@ class Evaluator(Protocol):
     """Turns outcomes into metrics.
 
     `update` returns the records that are due after this batch (often none), for the sinks.
+    `follow` comes after every batch: what items are, and rows that mean others from now on.
     `metrics` is the present state, without side effect; `reading` one figure of it: `over` is
     total, events, time or faded, and `policy` asks for a click metric of that policy's lists
     alone. None without a sample.
     """
 
     def update(self, outcomes: Outcomes) -> list[Record]: ...
+
+    def follow(self, changes: Changes) -> None: ...
 
     def metrics(self) -> Record: ...
 

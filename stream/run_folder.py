@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from evaluators.prequential import DETAILS
 from stream.build import (
     ALERTS_FILE,
     DEAD_LETTERS_FILE,
@@ -213,6 +214,7 @@ def _summary(pipeline: Pipeline, n_events: int, seconds: float) -> Record:
         "alerts": pipeline.alerts(),
         "counts": judged["counts"],
         "reliability": judged.get("reliability"),
+        **{key: judged[key] for key in DETAILS if key in judged},
         "watermark_ms": judged["watermark_ms"],
         "dead_letters": pipeline.dead_letter_counts,
     }

@@ -21,8 +21,10 @@ from stream.asker_values import Askers
 from stream.conversions import (
     ConversionLessons,
     Conversions,
+    Opinions,
     PredictedConversions,
     no_conversions,
+    no_opinions,
     none_predicted,
 )
 from stream.targets import Choice, ChoiceAsked, Targets
@@ -273,7 +275,9 @@ class Matured:
 
     `ts_N` is the event time of maturity: when the attribution window of the list had passed.
     `probability_of` holds what each learner that estimates clicks had answered, `targets` how
-    other policies would have shown the items, if any is asked about.
+    other policies would have shown the items, if any is asked about. `position_S` is the place of
+    each item, from 1 on, `history_N` how many items the user's history held when the list was
+    shown, `context_N` what was declared of what its request carried; None where nobody knows.
     """
 
     ts_N: Int64s
@@ -282,6 +286,9 @@ class Matured:
     is_clicked_S: Bools
     probability_of: Mapping[str, Float64s]
     targets: Targets | None = None
+    position_S: Int32s | None = None
+    history_N: Int64s | None = None
+    context_N: list[Mapping[str, Any] | None] | None = None
 
     def __len__(self) -> int:
         return len(self.ts_N)
@@ -290,6 +297,10 @@ class Matured:
 def none_matured() -> Matured:
     """No list at all."""
     return Matured(np.zeros(0, np.int64), [], np.zeros(1, np.int64), np.zeros(0, np.bool_), {})
+
+
+def _nobody() -> Int64s:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +320,10 @@ class Outcomes:
 
     `predictions` holds each learner's, by name, the champion's first. `answer_B` is the row
     clicked, -1 if it was not admitted when the batch began (a miss). `is_sample_B` is false for
-    a query that is no ranking sample: with seen items excluded, a click on a seen item.
-    `matured`, `conversions` and `predicted_conversions` are to be judged, `shown_lessons` and
+    a query that is no ranking sample: with seen items excluded, a click on a seen item. `user_B`
+    is a fixed 64-bit hash of who clicked, `looking_N` of whom each list of the batch was shown
+    to; `context_B` is what was declared of what each click's request carried. `matured`,
+    `conversions`, `predicted_conversions` and `opinions` are to be judged, `shown_lessons` and
     `conversion_lessons` to be learned. `join_counts` says, since start, how many events met what
     they answer, and why the others did not. `steps` are those that the champion took up to its
     predictions; None if it takes none.
@@ -330,6 +343,10 @@ class Outcomes:
     predicted_conversions: PredictedConversions = field(default_factory=none_predicted)
     join_counts: Mapping[str, int] = field(default_factory=dict)
     steps: Steps | None = None
+    user_B: Int64s = field(default_factory=_nobody)
+    looking_N: Int64s = field(default_factory=_nobody)
+    opinions: Opinions = field(default_factory=no_opinions)
+    context_B: list[Mapping[str, Any] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

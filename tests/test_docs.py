@@ -34,7 +34,9 @@ def test_the_architecture_lists_every_module_with_its_own_first_line():
 def test_the_settings_in_the_readme_are_valid_and_those_shown_as_defaults_are():
     blocks = map(yaml.safe_load, re.findall(r"```yaml\n(.+?)```", README, re.DOTALL))
     first_key = {next(iter(block)): FreshrankConfig.model_validate(block) for block in blocks}
-    assert first_key.keys() == {"alerts", "source", "ranking", "learner", "inputs"}
+    known = {"alerts", "source", "ranking", "learner", "inputs", "evaluator"}
+    assert first_key.keys() == known
+    assert first_key["evaluator"].evaluator.slices.context == ("device", "hour")
     assert len(first_key["alerts"].alerts.rules) == 2
     assert first_key["source"].outputs.kafka is not None
     shown = first_key["ranking"]

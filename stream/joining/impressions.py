@@ -17,6 +17,7 @@ from stream.joining.growing_columns import GrowingColumns
 from stream.joining.pair_chains import PairChains, pair_keys
 from stream.joining.scored_rows import ScoredRows
 from stream.joining.target_columns import TargetColumns
+from stream.joining.told import keep_told, told_before
 from stream.joining.waiting import Waiting
 from stream.sequences import ragged_indices
 from stream.values import (
@@ -46,11 +47,11 @@ class PendingLists:
     A list is known by its place and a shown item by its index; both hold until `clear_away`.
     Users and items are compared by their 64-bit hashes, requests as they are.
 
-    Memory: about 250 bytes a list with its request, 4 bytes an entry of its context and for each
-    column that says who asked, 25 bytes a shown item and 16 more for each learner; 28 more where
-    clicks do not name their request, and what `TargetColumns` takes where other policies are asked
-    about. Up to four times that: as much again may be gone and not cleared away yet, and columns
-    double.
+    Memory: about 250 bytes a list with its request, what is declared of what that carried, 4 bytes
+    an entry of its context and for each column that says who asked, 25 bytes a shown item and 16
+    more for each learner; 28 more where clicks do not name their request, and what `TargetColumns`
+    takes where other policies are asked about. Up to four times that: as much again may be gone and
+    not cleared away yet, and columns double.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ class PendingLists:
                 "token": (np.int32, inputs.n_tokens),
                 "number": (np.float32, inputs.n_numbers),
             },
-            texts=["request", "policy"],
+            texts=["request", "policy", "context"],
         )
         self._items = GrowingColumns(
             {
@@ -139,7 +140,11 @@ class PendingLists:
                 "token": -1 if askers is None else askers.token_CX[shown.context_of_N],
                 "number": 0 if askers is None else askers.number_CF[shown.context_of_N],
             },
-            {"request": lists.request_N, "policy": lists.policy_N},
+            {
+                "request": lists.request_N,
+                "policy": lists.policy_N,
+                "context": lists.context_N or [None] * len(lists),
+            },
         )
         self._place_of.update(zip(lists.request_N, places.tolist(), strict=True))
         self._items.extend(
@@ -158,13 +163,7 @@ class PendingLists:
 
     def keep_probabilities(self, first: int, predictions: Mapping[str, Predictions]) -> None:
         """Remember what each learner answered for the shown items from `first` on."""
-        for column, name in enumerate(self._learners):
-            if name not in predictions:
-                continue
-            if (told := predictions[name].click_probability_S) is not None:
-                self._items["probability"][first:, column] = told
-            if (told := predictions[name].conversion_probability_S) is not None:
-                self._items["conversion"][first:, column] = told
+        keep_told(self._items, first, self._learners, predictions)
 
     def of_items(self, name: str) -> NDArray[Any]:
         """A column of the shown items, by index; it may be written to."""
@@ -265,6 +264,7 @@ class PendingLists:
     def answers(self, place_M: Int64s, ts_M: Int64s) -> Matured:
         """Lists with their answers, and what every learner that told anything had told."""
         policies = self._lists.texts["policy"]
+        contexts = [self._lists.texts["context"][place] for place in place_M.tolist()]
         starts, index = self._runs(place_M)
         told_SL: Float64s = self._items["probability"][index]
         return Matured(
@@ -277,6 +277,9 @@ class PendingLists:
                 for column, name in enumerate(self._learners)
                 if not np.isnan(told_SL[:, column]).all()
             },
+            position_S=self._items["position"][index],
+            history_N=self._lists.array("n_entries")[place_M],
+            context_N=contexts if any(contexts) else None,
             targets=self.targets.targets(index),
         )
 
@@ -317,21 +320,12 @@ class PendingLists:
 
     def load_state_dict(self, state: State) -> None:
         self._lists.load_state_dict(state["lists"])
-        known = {name: self._known_of(state, name) for name in ("probability", "conversion")}
-        self._items.load_state_dict(state["items"] | known)
+        told = told_before(state["items"], state["learners"], self._learners)
+        self._items.load_state_dict(state["items"] | told)
         self._rows.load_state_dict(state["rows"])
         self.targets.load_state_dict(state["targets"])
         self._n_shown = len(self._items)
         self._index_again()
-
-    def _known_of(self, state: State, name: str) -> Float64s:
-        """What these learners had told, as a state holds it; it may be of others."""
-        told_SL = state["items"][name]
-        known_SL = np.full((len(told_SL), len(self._learners)), np.nan)
-        for column, learner in enumerate(self._learners):
-            if learner in state["learners"]:
-                known_SL[:, column] = told_SL[:, state["learners"].index(learner)]
-        return known_SL
 
     def _take(self, place_M: Int64s) -> Int64s:
         """Let go of lists that have been taken."""

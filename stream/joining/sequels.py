@@ -3,18 +3,23 @@
 # K sequels
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from stream.conversions import (
     ConversionLessons,
     Conversions,
+    Opinions,
     PredictedConversions,
     no_conversions,
+    no_opinions,
     none_predicted,
 )
-from stream.events import Conversion, Feedback
+from stream.events import FEEDBACK_KINDS, Conversion, Feedback
 from stream.joining.click_matching import Matches
 from stream.joining.followups import Followups
 from stream.values import Bools, Int64s
@@ -28,6 +33,16 @@ class Answered:
     conversions: Conversions = field(default_factory=no_conversions)
     lessons: tuple[ConversionLessons, ...] = ()
     predicted: PredictedConversions = field(default_factory=none_predicted)
+    opinions: Opinions = field(default_factory=no_opinions)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What became of sequels: counts, the numbers of the clicks that converted, and opinions."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    converted: list[int] = field(default_factory=list)
+    opinions: Opinions = field(default_factory=no_opinions)
 
 
 def join_sequels(
@@ -35,7 +50,7 @@ def join_sequels(
     pair_K: Int64s,
     is_shown_K: Bools,
     followups: Followups,
-) -> tuple[Counter[str], list[int]]:
+) -> Joined:
     """Join sequels to the clicks that they follow, in order.
 
     Parameters
@@ -48,15 +63,8 @@ def join_sequels(
         click.
     followups : Followups
         The clicks that wait.
-
-    Returns
-    -------
-    counts : Counter
-        What became of them.
-    numbers : list of int
-        The numbers of the clicks that converted.
     """
-    counts, numbers = Counter[str](), list[int]()
+    counts, numbers, opinions = Counter[str](), list[int](), list[Feedback]()
     for event, pair, is_shown in zip(sequels, pair_K.tolist(), is_shown_K.tolist(), strict=True):
         ts = int(event.ts)
         if isinstance(event, Conversion):
@@ -66,6 +74,17 @@ def join_sequels(
             numbers.append(number)
         elif is_shown or followups.has_click(pair, ts):
             counts[f"feedback_{event.kind}"] += 1
+            opinions.append(event)
         else:
             counts["orphan_feedback"] += 1
-    return counts, numbers
+    return Joined(counts, numbers, _opinions(opinions))
+
+
+def _opinions(joined: Sequence[Feedback]) -> Opinions:
+    return Opinions(
+        np.array([int(event.ts) for event in joined], np.int64),
+        np.array([FEEDBACK_KINDS.index(event.kind) for event in joined], np.int64),
+        np.array(
+            [math.nan if event.value is None else event.value for event in joined], np.float64
+        ),
+    )

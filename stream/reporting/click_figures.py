@@ -8,12 +8,12 @@ from stream.durations import parse_duration_ms
 from stream.reporting.colours import CHAMPION_COLOUR, TRUTH_COLOUR, policy_colours
 from stream.reporting.formatting import (
     count_text,
-    metric_title,
     printable,
     span_text,
     value_text,
 )
-from stream.reporting.metrics_table import CHAMPION, Figure
+from stream.reporting.metric_plots import metric_lines, metric_plot
+from stream.reporting.metrics_table import CHAMPION
 from stream.reporting.plots import (
     Entry,
     Plot,
@@ -62,11 +62,11 @@ def ctr_plot(run: RunData, axis: TimeAxis) -> Plot | None:
             subject, f"policy {name}", colour, value_of=last_values(table, subject, "ctr")
         )
         legend.append(entry)
-        traces += _lines(run, entry, subject, "ctr", width=1.5)
-    traces += _lines(run, observed, CHAMPION, "ctr", width=2.5)
+        traces += metric_lines(run, entry, subject, "ctr", width=1.5)
+    traces += metric_lines(run, observed, CHAMPION, "ctr", width=2.5)
     if table.windows("predicted_ctr"):
         legend.append(predicted)
-        traces += _lines(run, predicted, CHAMPION, "predicted_ctr")
+        traces += metric_lines(run, predicted, CHAMPION, "predicted_ctr")
     true_lines = _true_lines(run)
     if true_lines:
         legend.append(true_lines[0])
@@ -91,7 +91,7 @@ def loss_plots(run: RunData, axis: TimeAxis) -> list[Plot]:
         "normalized_entropy": "Log loss over that of always predicting the observed CTR. Below "
         "the dotted 1, the predictions tell something.",
     }
-    plots = [_metric_plot(run, axis, metric, caption) for metric, caption in captions.items()]
+    plots = [metric_plot(run, axis, metric, caption) for metric, caption in captions.items()]
     for plot in plots:
         if plot is not None and plot.name == "plot-normalized_entropy":
             plot.layout["shapes"].append(level(1.0))
@@ -100,7 +100,7 @@ def loss_plots(run: RunData, axis: TimeAxis) -> list[Plot]:
 
 def calibration_plots(run: RunData, axis: TimeAxis) -> list[Plot]:
     """The reliability curve, and the calibration ratio over time."""
-    ratio = _metric_plot(
+    ratio = metric_plot(
         run,
         axis,
         "calibration_ratio",
@@ -108,7 +108,14 @@ def calibration_plots(run: RunData, axis: TimeAxis) -> list[Plot]:
     )
     if ratio is not None:
         ratio.layout["shapes"].append(level(1.0))
-    return [plot for plot in (_reliability_plot(run), ratio) if plot is not None]
+    error = metric_plot(
+        run,
+        axis,
+        "ece",
+        "Expected calibration error: the mean distance of predicted and observed CTR in bins of "
+        "the prediction.",
+    )
+    return [plot for plot in (_reliability_plot(run), ratio, error) if plot is not None]
 
 
 def most_shown_policies(run: RunData) -> list[str]:
@@ -124,17 +131,6 @@ def most_shown_policies(run: RunData) -> list[str]:
         samples[name] = float(total) if isinstance(total, int | float) else 0.0
     by_samples = sorted(names, key=lambda name: -samples[name])[:MAX_POLICIES]
     return by_samples if len(by_samples) > 1 else []
-
-
-def _lines(
-    run: RunData, entry: Entry, subject: str, metric: str, width: float = 2.0
-) -> list[dict[str, Any]]:
-    """A figure's line for each window."""
-    table = run.metrics
-    return [
-        line(entry, window, table.ts_ms_R, table.column_of[Figure(subject, metric, window)], width)
-        for window in table.windows(metric, subject)
-    ]
 
 
 def _true_lines(run: RunData) -> tuple[Entry, list[dict[str, Any]]] | None:
@@ -171,24 +167,6 @@ def _ctr_caption(run: RunData, has_truth: bool) -> str:
     if n_policies > MAX_POLICIES:
         parts.append(f"Of {n_policies:,} policies, those that showed the most items.")
     return " ".join(parts)
-
-
-def _metric_plot(run: RunData, axis: TimeAxis, metric: str, caption: str) -> Plot | None:
-    if not run.metrics.windows(metric):
-        return None
-    title = metric_title(metric)
-    values = last_values(run.metrics, CHAMPION, metric)
-    entry = Entry(metric, run.champion, CHAMPION_COLOUR, value_of=values)
-    return Plot(
-        name=f"plot-{metric}",
-        title=f"{title[0].upper()}{title[1:]} over event time",
-        text=f"{title} over event time, {period_text(axis)}. {told([entry])}",
-        caption=caption,
-        traces=_lines(run, entry, CHAMPION, metric),
-        layout=time_layout(axis, ".3~f"),
-        legend=[entry],
-        axis=axis,
-    )
 
 
 def _reliability_plot(run: RunData) -> Plot | None:

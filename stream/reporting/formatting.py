@@ -5,18 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHARES = (
-    "ctr",
-    "request_ctr",
-    "predicted_ctr",
-    "conversion_rate",
-    "predicted_conversion_rate",
-    "ips_ctr",
-    "clipped_ips_ctr",
-    "snips_ctr",
-    "dr_ctr",
-    "clipped_dr_ctr",
-    "switch_dr_ctr",
+    *("ctr", "request_ctr", "predicted_ctr", "conversion_rate", "predicted_conversion_rate"),
+    *("click_precision", "ece", "ips_ctr", "clipped_ips_ctr", "snips_ctr"),
+    *("dr_ctr", "clipped_dr_ctr", "switch_dr_ctr"),
+    *("coverage", "like_share", "dislike_share", "hide_share"),
 )
+_COUNTS = ("active_users_day", "active_users_week")
 _TITLES: Mapping[str, str] = {
     "ctr": "CTR",
     "request_ctr": "request CTR",
@@ -39,6 +33,22 @@ _TITLES: Mapping[str, str] = {
     "switch_dr_ctr": "switch DR",
     "effective_samples": "effective samples",
     "mean_weight": "mean weight",
+    "click_precision": "click precision",
+    "click_f1": "click F1",
+    "ece": "calibration error",
+    "gini": "Gini coefficient",
+    "personalization": "personalisation",
+    "exposure_gap": "exposure gap",
+    "interest_shift": "shift of interests",
+    "like_share": "share of likes",
+    "dislike_share": "share of dislikes",
+    "hide_share": "share of hides",
+    "mean_rating": "mean rating",
+    "mean_dwell": "mean dwelling",
+    "revenue_per_mille": "revenue for a thousand shown items",
+    "revenue_per_click": "revenue for a click",
+    "active_users_day": "active users of a day",
+    "active_users_week": "active users of a week",
 }
 _UNITS_MS = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000))
 MAX_TEXT_CHARS = 300
@@ -59,7 +69,7 @@ def metric_title(metric: str) -> str:
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric is told in percent: click-through and conversion rates."""
+    """Whether a metric is told in percent."""
     return metric in _SHARES
 
 
@@ -73,6 +83,8 @@ def value_text(value: float | None, metric: str = "") -> str:
     """
     if value is None or value != value:
         return NOTHING
+    if metric in _COUNTS:
+        return count_text(value)
     return percent_text(value) if is_share(metric) else f"{value:.3f}"
 
 

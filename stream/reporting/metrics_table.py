@@ -24,9 +24,9 @@ _NAN = float("nan")
 class Figure(NamedTuple):
     """Whose figure, which, and over what.
 
-    `subject` is `champion`, `shadow:NAME` or `policy:NAME`. Beside the windows of the evaluator
-    `part` may be `difference`, `interval_low` and `interval_high` of a shadow, or an interval's
-    end over a window, such as `time_low`.
+    `subject` is `champion`, `shadow:NAME`, `policy:NAME` or `cohort:NAME`. Beside the windows of
+    the evaluator `part` may be `difference`, `interval_low` and `interval_high` of a shadow, or an
+    interval's end over a window, such as `time_low`.
     """
 
     subject: str
@@ -131,10 +131,14 @@ def is_recall(metric: str) -> bool:
 def groups_of(record: Record) -> list[tuple[str, Mapping[str, Any]]]:
     """The figures of a record (or of a summary) by subject, the champion's first."""
     groups = [(CHAMPION, _mapping(record.get("metrics")))]
-    for kind, key in (("shadow", "shadows"), ("policy", "policies")):
+    cohorts = _mapping(record.get("interests")).get("cohorts")
+    for kind, found in (
+        ("shadow", record.get("shadows")),
+        ("policy", record.get("policies")),
+        ("cohort", cohorts),
+    ):
         groups += [
-            (f"{kind}:{name}", _mapping(metrics))
-            for name, metrics in _mapping(record.get(key)).items()
+            (f"{kind}:{name}", _mapping(metrics)) for name, metrics in _mapping(found).items()
         ]
     return groups
 

@@ -27,7 +27,9 @@ Metrics = Mapping[str, Any]
 def learners_table(run: RunData) -> Html | None:
     """Champion and shadows at the longest list; None where no click was judged."""
     groups = [
-        (subject, metrics) for subject, metrics in groups_of(run.summary) if not _is_policy(subject)
+        (subject, metrics)
+        for subject, metrics in groups_of(run.summary)
+        if subject == CHAMPION or subject.startswith("shadow:")
     ]
     recall = longest_recall(groups[0][1])
     if recall is None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from evaluators.prequential import DETAILS
+from evaluators.vocabulary import FAMILIES
 from stream.build import ALERTS_FILE, DEAD_LETTERS_FILE, METRICS_FILE
 from stream.errors import UsageError
 from stream.reporting.alert_episodes import AlertLog, read_alerts
@@ -32,6 +34,7 @@ CLICK_METRICS = (
     "calibration_ratio",
     "log_loss",
     "normalized_entropy",
+    "ece",
     "auc",
     "conversion_rate",
 )
@@ -42,6 +45,7 @@ CONVERSION_METRICS = (
     "conversion_normalized_entropy",
     "conversion_auc",
 )
+PLOTTED_METRICS = {*CLICK_METRICS, *(name for names in FAMILIES.values() for name in names)}
 
 # Enough for samples of every reason in all but the strangest runs; counts come from the summary.
 _DEAD_LETTERS_BYTES = 8_000_000
@@ -182,7 +186,7 @@ def _read_summary(out: Path, metrics: MetricsTable, notes: list[str]) -> Record:
             "record, or go on with the run: freshrank replay ... --resume"
         )
     notes.append(f"{problem}. Figures are those of the last record of {METRICS_FILE}.")
-    known = ("metrics", "shadows", "policies", "counts", "reliability")
+    known = ("metrics", "shadows", "policies", "counts", "reliability", *DETAILS)
     return {key: metrics.last[key] for key in known if key in metrics.last}
 
 
@@ -216,7 +220,7 @@ def _wanted(alerts: AlertLog) -> WantedParts:
         watched.setdefault(episode.text("metric"), set()).add(episode.text("over"))
 
     def wanted_parts(metric: str) -> frozenset[str]:
-        is_plotted = metric in CLICK_METRICS or is_recall(metric)
+        is_plotted = metric in PLOTTED_METRICS or is_recall(metric)
         return frozenset(watched.get(metric, set()) | (plotted if is_plotted else set()))
 
     return wanted_parts

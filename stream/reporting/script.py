@@ -72,7 +72,9 @@ SCRIPT = r"""
     };
     const style = getComputedStyle(root);
     const config = {displayModeBar: false, showTips: false};
-    return Plotly.react(box, painted(data, style), painted(layout, style), config);
+    Plotly.react(box, painted(data, style), painted(layout, style), config);
+    // The box has a name that tells what is drawn; what draws it has none.
+    for (const svg of box.querySelectorAll("svg")) svg.setAttribute("aria-hidden", "true");
   };
 
   const drawAll = () => { for (const figure of figures) draw(figure); };

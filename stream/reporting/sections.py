@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stream.reporting.business_figures import business_plots
 from stream.reporting.click_figures import calibration_plots, ctr_plot, loss_plots
+from stream.reporting.experience_figures import experience_plots, exposure_plot
 from stream.reporting.figure_blocks import figure_block, mark_key, window_choice, window_labels
 from stream.reporting.flow_figures import flow_plot
 from stream.reporting.formatting import count_text, percent_text, span_text, time_text, value_text
+from stream.reporting.interest_figures import movers_plot, shift_plot
 from stream.reporting.marks import marks_of
 from stream.reporting.markup import Child, Html, element
 from stream.reporting.metrics_table import WINDOWS, longest_recall
@@ -24,6 +27,7 @@ from stream.reporting.result_tables import (
 )
 from stream.reporting.run_data import RunData
 from stream.reporting.settings_table import settings_block
+from stream.reporting.slice_figures import slices_plots, slices_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ def all_sections(run: RunData, axis: TimeAxis, defaults: Mapping[str, Any]) -> l
         _shadows(run, axis),
         _clicks(run, axis),
         _calibration(run, axis),
+        _slices(run),
+        _lists(run, axis),
+        _interests(run, axis),
+        _business(run, axis),
         _alerts(run),
         _throughput(run, axis),
         _dead_letters(run),
@@ -190,14 +198,13 @@ def _clicks(run: RunData, axis: TimeAxis) -> Section:
         nothing = "No list was shown, or none has its answer yet: there is no click-through rate."
         return Section("clicks", "Click-through", [element("p", nothing)])
     losses, asked = loss_plots(run, axis), offpolicy_table(run)
-    pair = element("div", *(figure_block(loss) for loss in losses), class_="pair")
     conversions = conversions_table(run)
     children = [
         figure_block(plot),
         element("h3", "By policy"),
         clicks_table(run),
         *([element("h3", "Policies that did not show them"), asked] if asked else []),
-        pair if losses else None,
+        _pair(losses) if losses else None,
         *([element("h3", "Conversions"), conversions] if conversions else []),
     ]
     return Section("clicks", "Click-through", children, [plot, *losses])
@@ -205,12 +212,42 @@ def _clicks(run: RunData, axis: TimeAxis) -> Section:
 
 def _calibration(run: RunData, axis: TimeAxis) -> Section:
     plots = calibration_plots(run, axis)
-    told = (
-        element("div", *(figure_block(plot) for plot in plots), class_="pair")
-        if plots
-        else element("p", "No click probability was judged.")
-    )
+    told = _pair(plots) if plots else element("p", "No click probability was judged.")
     return Section("calibration", "Calibration", [told], plots)
+
+
+def _slices(run: RunData) -> Section:
+    plots = slices_plots(run)
+    if not plots:
+        return Section("slices", "By slice", [element("p", "No slice was judged.")])
+    since = element("p", "In the table, since start.", class_="caption")
+    return Section("slices", "By slice", [_pair(plots), slices_table(run), since], plots)
+
+
+def _lists(run: RunData, axis: TimeAxis) -> Section:
+    plots = experience_plots(run, axis)
+    shown = exposure_plot(run)
+    plots += [shown] if shown else []
+    told = _pair(plots) if plots else element("p", "No list was judged as a whole.")
+    return Section("lists", "What the lists are like", [told], plots)
+
+
+def _interests(run: RunData, axis: TimeAxis) -> Section:
+    plots = [plot for plot in (shift_plot(run, axis), movers_plot(run)) if plot is not None]
+    nothing = "Nothing is known of the groups of the items that were clicked."
+    told = _pair(plots) if plots else element("p", nothing)
+    return Section("interests", "What is wanted", [told], plots)
+
+
+def _business(run: RunData, axis: TimeAxis) -> Section:
+    plots = business_plots(run, axis)
+    nothing = "No feedback, no conversion and no active user was judged."
+    told = _pair(plots) if plots else element("p", nothing)
+    return Section("business", "Satisfaction and business", [told], plots)
+
+
+def _pair(plots: Sequence[Plot]) -> Html:
+    return element("div", *(figure_block(plot) for plot in plots), class_="pair")
 
 
 def _alerts(run: RunData) -> Section:

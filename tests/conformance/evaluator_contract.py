@@ -293,4 +293,5 @@ def outcomes_of(
         answer_B=answer_B,
         is_sample_B=is_sample_B,
         lessons=Lessons(contexts, no_rows, no_rows, no_longs, no_longs, no_longs, no_rows),
+        user_B=np.arange(n_queries, dtype=np.int64) % 7,
     )

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import f1_score, log_loss, precision_score, roc_auc_score
 
 from evaluators.click_figures import log_losses, probability_bins
+from evaluators.click_windows import THRESHOLD
 from evaluators.clicks import MAX_POLICIES, ClickJudge
 from evaluators.confidence import share_interval
 from evaluators.windows import TIME_BUCKETS, WINDOWS, WindowSizes
@@ -110,9 +111,40 @@ def model_figures(
             found["auc"] = roc_auc_score(
                 is_clicked_S[is_in_S], score_S[is_in_S], sample_weight=weight_S[is_in_S]
             )
+        found |= threshold_figures(probability_S, is_clicked_S, weight_S)
+        found["ece"] = expected_calibration_error(probability_S, is_clicked_S, weight_S)
         for name, value in found.items():
             figures.setdefault(name, {})[over] = float(value)
     return figures
+
+
+def threshold_figures(
+    probability_S: np.ndarray, is_clicked_S: np.ndarray, weight_S: np.ndarray
+) -> dict[str, float]:
+    is_positive_S = probability_S >= THRESHOLD
+    if not weight_S[is_positive_S].sum():
+        return {}
+    weighed = {"sample_weight": weight_S, "zero_division": 0.0}
+    return {
+        "click_precision": precision_score(is_clicked_S, is_positive_S, **weighed),
+        "click_f1": f1_score(is_clicked_S, is_positive_S, **weighed),
+    }
+
+
+def expected_calibration_error(
+    probability_S: np.ndarray, is_clicked_S: np.ndarray, weight_S: np.ndarray
+) -> float:
+    """By its definition, in bins of half a unit of log-odds."""
+    bin_S = np.floor(2 * np.log(probability_S / (1 - probability_S))).clip(-32, 31)
+    error = 0.0
+    for one in set(bin_S.tolist()):
+        is_in_S = bin_S == one
+        weight = weight_S[is_in_S].sum()
+        if weight:
+            predicted = np.average(probability_S[is_in_S], weights=weight_S[is_in_S])
+            observed = np.average(is_clicked_S[is_in_S], weights=weight_S[is_in_S])
+            error += weight * abs(predicted - observed)
+    return float(error / weight_S.sum())
 
 
 def values_of(figure: Record) -> dict[str, float]:
@@ -270,7 +302,8 @@ def test_a_difference_exists_only_on_the_same_samples():
 
 def test_figures_that_need_both_answers_do_not_exist_with_one():
     judge = judge_of(one_list([0, 0], [0.5, 0.25]))
-    assert list(judge.metrics()) == ["ctr", "request_ctr", "predicted_ctr", "log_loss"]
+    known = ["predicted_ctr", "log_loss", "click_precision", "click_f1", "ece"]
+    assert list(judge.metrics()) == ["ctr", "request_ctr", *known]
     for metric in ("calibration_ratio", "normalized_entropy", "auc"):
         assert judge.reading(metric, "total") is None
 
@@ -324,7 +357,7 @@ def test_memory_is_bounded_and_as_documented():
         if n == 5:
             before = bytes_in(judge.state_dict())
     assert bytes_in(judge.state_dict()) == before
-    policy_bytes, shadow_bytes = 10 * SIZES.events + 516 * 1024, 8 * SIZES.events + 514 * 1024
+    policy_bytes, shadow_bytes = 10 * SIZES.events + 548 * 1024, 8 * SIZES.events + 546 * 1024
     assert before <= 10 * policy_bytes + shadow_bytes + SIZES.events + 1024 + 4096
 
 

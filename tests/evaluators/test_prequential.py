@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from evaluators.conversions import CONVERSION_METRICS
 from evaluators.prequential import EvaluatorConfig, PrequentialEvaluator
 from evaluators.ranking import RankingConfig
+from evaluators.vocabulary import FAMILIES
 from stream.conversions import Conversions, PredictedConversions
 from stream.errors import CheckpointError
 from stream.values import Matured, Outcomes, Reading, Record
@@ -23,6 +24,9 @@ from tests.conformance.stateful_contract import StatefulContract
 KS = (1, 10, 20)
 CONFIG = EvaluatorConfig(window_events=150, window_time=120_000, fade=0.99, emit_events=150)
 BASE_MS = 1_700_000_000_000
+PLAIN = EvaluatorConfig.model_validate(
+    CONFIG.model_dump() | {family: {"enabled": False} for family in FAMILIES}
+)
 
 
 def make_evaluator(**changes) -> PrequentialEvaluator:
@@ -58,7 +62,7 @@ def one_click(item: int, ts_ms: int = BASE_MS, seq: int = 0, is_sample: bool = T
 
 
 def test_a_record_has_the_shape_that_sinks_and_alerts_read():
-    evaluator = PrequentialEvaluator(CONFIG, RankingConfig(ks=(20,)), LEARNERS)
+    evaluator = PrequentialEvaluator(PLAIN, RankingConfig(ks=(20,)), LEARNERS)
     evaluator.update(one_click(item=7))
     samples = {"total": 1, "events": 1, "time": 1, "faded": 1.0}
     hit = {"total": 1.0, "events": 1.0, "time": 1.0, "faded": 1.0, "samples": samples}
@@ -72,7 +76,9 @@ def test_a_record_has_the_shape_that_sinks_and_alerts_read():
         "difference": 1.0,
         "interval": [-1.0, 1.0],
     }
-    assert list(record["metrics"]) == ["recall@20", "mrr@20", "ndcg@20"]
+    derived = ["precision@20", "f1@20", "map@20"]
+    assert list(record["metrics"]) == ["recall@20", "mrr@20", "ndcg@20", *derived]
+    assert list(record["shadows"]["popularity"]) == ["recall@20", "mrr@20", "ndcg@20"]
     assert {key: record[key] for key in ("seq", "name", "events", "watermark_ms", "counts")} == {
         "seq": 0,
         "name": "metrics",
@@ -125,6 +131,9 @@ def test_a_record_of_lists_has_the_shape_that_sinks_and_alerts_read():
         "calibration_ratio",
         "log_loss",
         "normalized_entropy",
+        "click_precision",
+        "click_f1",
+        "ece",
         "auc",
     ]
     assert record["metrics"]["ctr"] == {
@@ -155,7 +164,7 @@ def test_conversions_have_a_rate_of_their_own():
         np.array([BASE_MS] * 4), np.array([1, 0, 0, 0], np.bool_), np.zeros(4)
     )
     evaluator.update(replace(random_outcomes(0, n_queries=0), conversions=conversions))
-    assert list(evaluator.metrics()["metrics"]) == ["conversion_rate"]
+    assert list(evaluator.metrics()["metrics"]) == ["conversion_rate", "revenue_per_click"]
     assert evaluator.reading("conversion_rate", "total") == Reading(0.25, 4)
 
 
@@ -209,7 +218,7 @@ def test_a_metric_that_is_not_kept_by_policy_is_refused(metric):
 
 
 def test_without_a_sample_no_figure_exists():
-    evaluator = make_evaluator()
+    evaluator = PrequentialEvaluator(PLAIN, RankingConfig(ks=KS), LEARNERS)
     evaluator.update(one_click(item=7, is_sample=False))
     record = evaluator.metrics()
     assert record["metrics"] == {}
@@ -328,3 +337,28 @@ def test_the_configuration_speaks_in_durations():
 def test_settings_that_make_no_sense_are_refused(bad):
     with pytest.raises(ValidationError, match=next(iter(bad))):
         EvaluatorConfig.model_validate(bad)
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_a_family_that_is_left_out_is_in_no_record_and_has_no_reading(family):
+    config = EvaluatorConfig.model_validate(CONFIG.model_dump() | {family: {"enabled": False}})
+    evaluator, whole = PrequentialEvaluator(config, RankingConfig(), LEARNERS), make_evaluator()
+    for outcomes in stream_of_outcomes():
+        for one in (evaluator, whole):
+            one.update(outcomes)
+    left, all_of_it = evaluator.metrics(), whole.metrics()
+    gone = {*all_of_it["metrics"], *all_of_it} - {*left["metrics"], *left}
+    own = {"slices"} if family == "slices" else {*FAMILIES[family], "interests", "exposure"}
+    assert gone <= own
+    for metric in FAMILIES[family]:
+        assert evaluator.reading(metric, "total") is None
+        with pytest.raises(ValueError, match="not kept by policy"):
+            evaluator.reading(metric, "total", "ranker")
+
+
+def test_a_checkpoint_made_with_other_families_is_refused():
+    state = make_evaluator().state_dict()
+    config = EvaluatorConfig.model_validate(CONFIG.model_dump() | {"slices": {"enabled": False}})
+    other = PrequentialEvaluator(config, RankingConfig(ks=KS), LEARNERS)
+    with pytest.raises(CheckpointError, match="families"):
+        other.load_state_dict(state)

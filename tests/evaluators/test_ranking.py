@@ -41,6 +41,9 @@ def brute_force(lists: list[list[int]], answers: list[int], ks: tuple[int, ...])
                     sums[f"recall@{k}"] += 1
                     sums[f"mrr@{k}"] += 1 / place
                     sums[f"ndcg@{k}"] += 1 / math.log2(place + 1)
+                    sums[f"precision@{k}"] += 1 / k
+                    sums[f"f1@{k}"] += 2 / (1 / (1 / k) + 1)
+                    sums[f"map@{k}"] += 1 / place
     return {figure: total / len(answers) for figure, total in sums.items()}
 
 

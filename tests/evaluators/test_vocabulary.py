@@ -6,11 +6,13 @@ from evaluators.click_figures import CLICK_METRICS
 from evaluators.conversions import CONVERSION_METRICS
 from evaluators.ranking import figure_names
 from evaluators.vocabulary import (
+    FAMILIES,
     METRICS_BY_POLICY,
     OFF_POLICY_METRICS,
     POLICY_METRICS,
     STEP_METRICS,
     WINDOWS,
+    family_of,
     metric_ranges,
     nearest_metric,
 )
@@ -25,19 +27,32 @@ def test_every_metric_has_a_range():
         *CONVERSION_METRICS,
         *STEP_METRICS,
         *OFF_POLICY_METRICS,
+        *(name for names in FAMILIES.values() for name in names),
     ]
 
 
-def test_only_losses_ratios_and_weighted_means_may_exceed_1():
+def test_only_what_is_no_share_may_exceed_1():
     unbounded = {name for name, (_, high) in metric_ranges(KS).items() if high == math.inf}
     ratios = {"log_loss", "normalized_entropy", "calibration_ratio"}
-    conversions = {f"conversion_{name}" for name in ratios}
-    assert unbounded == ratios | conversions | (set(OFF_POLICY_METRICS) - {"snips_ctr"})
+    assert unbounded == {
+        *(*ratios, *(f"conversion_{name}" for name in ratios)),
+        *(set(OFF_POLICY_METRICS) - {"snips_ctr"}),
+        *("novelty", "mean_rating", "mean_dwell", "revenue_per_mille", "revenue_per_click"),
+        *("active_users_day", "active_users_week"),
+    }
 
 
-def test_only_what_a_model_expected_and_weights_corrected_may_end_below_0():
-    below = {name for name, (low, _) in metric_ranges(KS).items() if low < 0}
-    assert below == {"dr_ctr", "clipped_dr_ctr", "switch_dr_ctr"}
+def test_only_ratings_revenue_and_corrected_expectations_may_be_below_0():
+    negative = {name for name, (low, _) in metric_ranges(KS).items() if low < 0}
+    assert negative == {
+        *("mean_rating", "revenue_per_mille", "revenue_per_click"),
+        *("dr_ctr", "clipped_dr_ctr", "switch_dr_ctr"),
+    }
+
+
+def test_a_metric_of_a_family_names_the_settings_that_leave_it_out():
+    assert family_of("mean_rating") == "satisfaction"
+    assert family_of("recall@20") is None
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ DRAWN = """[...document.querySelectorAll(".plot")].map(box => [
     box.querySelectorAll(".scatterlayer .trace path, .barlayer .point path").length > 0,
 ])"""
 PLOTS = ["recall", "difference", "ctr", "log_loss", "normalized_entropy"]
-PLOTS += ["reliability", "calibration_ratio", "flow"]
+PLOTS += ["reliability", "calibration_ratio", "ece", "recall_by_slice", "ctr_by_slice"]
+PLOTS += ["coverage", "gini", "diversity", "novelty", "personalization", "exposure_gap", "exposure"]
+PLOTS += ["interest_shift", "movers", "like_share", "mean_rating", "mean_dwell"]
+PLOTS += ["revenue_per_mille", "revenue_per_click", "active_users_day", "active_users_week", "flow"]
 
 
 @pytest.fixture(scope="module")

@@ -172,4 +172,3 @@ def test_clicks_by_place_are_those_at_each_place():
     predicted = learner.predict(replace(random_queries(0, 30), shown=shown))
     each = np.arange(len(shown.item_S)), shown.position_S - 1
     assert p_SK[each] == pytest.approx(predicted.click_probability_S, rel=1e-6)
-    assert ClickHead(4, 300.0)._weight_W.shape == (1 + MAX_POSITION + 4,)

@@ -83,3 +83,12 @@ def test_what_other_policies_would_have_shown_stands_beside_the_items_of_the_lis
     given_of = to_columns(events)[1].given_of
     assert list(given_of) == ["new"]
     np.testing.assert_array_equal(given_of["new"], [np.nan, 0.5, 0.0])
+
+
+def test_what_requests_carried_goes_with_its_event():
+    told = {"device": "tv"}
+    clicks, impressions, _ = to_columns(
+        [Click("ann", "a", 2), Click("bob", "b", 1, context=told), Impression("r", "ann", ["a"], 3)]
+    )
+    assert clicks.context_B == [told, None]
+    assert impressions.context_N is None

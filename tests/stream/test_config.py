@@ -142,3 +142,11 @@ def test_the_files_of_outputs_are_bounded_unless_told_otherwise():
     assert settings.outputs.files.max_bytes is None
     with pytest.raises(ConfigError, match=r"outputs\.files: .*less than two segments"):
         read_settings(FreshrankConfig, None, ["outputs.files.max_bytes=100000"])
+
+
+def test_a_rule_on_a_figure_that_is_not_judged_says_what_to_set():
+    rule = {"name": "stale", "kind": "below", "metric": "coverage", "threshold": 0.1}
+    settings = {"alerts": {"rules": [rule]}}
+    assert FreshrankConfig.model_validate(settings).alerts.rules[0].metric == "coverage"
+    with pytest.raises(ValidationError, match=r"stale: coverage .*experience.enabled: true"):
+        FreshrankConfig.model_validate(settings | {"evaluator": {"experience": {"enabled": False}}})

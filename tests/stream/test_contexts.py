@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from stream.catalogue import Catalogue, CatalogueConfig
 from stream.contexts import Asked, ContextBuilder
-from stream.events import Forget
+from stream.events import Click, Forget, Impression
 from stream.histories import Histories, HistoriesConfig
-from stream.values import Queries
-from tests.batches import batch_of, cut
+from stream.values import Batch, Queries
+from tests.batches import batch_of, batch_of_events, cut
 
 USERS = st.sampled_from(["ann", "bob", "eve"])
 ITEMS = st.sampled_from([f"i{n}" for n in range(6)])
@@ -228,3 +228,40 @@ def test_a_forgotten_user_keeps_only_what_was_clicked_after_the_request():
     builder.advance(batch_of([("ann", "b", 4), ("ann", "a", 6)], others=forget))
     queries = builder.prepare(batch_of([("ann", "b", 9)]))
     assert histories_asked(queries) == [[0]]
+
+
+TOLD = {"device": "tv", "hour": 7, "screen": {"w": 9}, "long": "x" * 99, "user_agent": "spy"}
+
+
+def told_batch(told: dict | None) -> Batch:
+    clicks = [Click("ann", "i0", 5, context=told), Click("bob", "i1", 6)]
+    return batch_of_events([*clicks, Impression("r", "ann", ["i0"], 6, context=told)], 0)
+
+
+def test_of_what_requests_carry_only_what_was_declared_is_kept_as_short_texts():
+    catalogue, histories = Catalogue(CatalogueConfig()), Histories(HistoriesConfig(), 5)
+    declared = ("device", "hour", "screen", "long")
+    batch = ContextBuilder(catalogue, histories, Asked(5, 3, False, sliced_by=declared)).read(
+        told_batch(TOLD)
+    )
+    kept = {"device": "tv", "hour": "7", "long": "x" * 64}
+    assert batch.clicks.context_B == [kept, None]
+    assert batch.impressions.context_N == [kept]
+
+
+@pytest.mark.parametrize("told", [TOLD, None, {}, {"device": None}])
+def test_where_nothing_declared_was_carried_nothing_is_kept(told):
+    catalogue, histories = Catalogue(CatalogueConfig()), Histories(HistoriesConfig(), 5)
+    for declared in ((), ("page", "device") if told is not TOLD else ("page",)):
+        batch = ContextBuilder(catalogue, histories, Asked(5, 3, False, sliced_by=declared)).read(
+            told_batch(told)
+        )
+        assert batch.clicks.context_B is None
+        assert batch.impressions.context_N is None
+
+
+def test_a_click_that_is_no_repeat_keeps_what_its_request_carried():
+    _, builder = builder_of()
+    told = {"device": "tv"}
+    events = [Click("ann", "i0", 5), Click("ann", "i0", 5), Click("bob", "i1", 6, context=told)]
+    assert builder.without_repeats(batch_of_events(events, 0)).clicks.context_B == [None, told]

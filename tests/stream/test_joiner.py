@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from stream.catalogue import Catalogue, CatalogueConfig
 from stream.contexts import Asked, ContextBuilder
-from stream.events import Click, Conversion, Event, Feedback, Impression
+from stream.events import FEEDBACK_KINDS, Click, Conversion, Event, Feedback, Impression
 from stream.histories import Histories, HistoriesConfig
 from stream.id_hash import hash64
 from stream.joiner import COUNTS, Joiner, JoinerConfig
@@ -471,6 +471,11 @@ def test_feedback_follows_a_click_or_a_list_that_waits():
     )
     counts = {n: count for n, count in counted(outcomes).items() if "feedback" in n}
     assert counts == {"feedback_hide": 1, "feedback_rating": 1, "orphan_feedback": 2}
+    opinions = outcomes.opinions
+    kinds = [FEEDBACK_KINDS[kind] for kind in opinions.kind_N.tolist()]
+    assert (opinions.ts_N.tolist(), kinds) == ([6, 6], ["hide", "rating"])
+    assert np.isnan(opinions.value_N[0])
+    assert opinions.value_N[1] == 4.0
 
 
 def test_matured_arrays_are_not_written_to_afterwards():
@@ -630,3 +635,33 @@ class TestJoinerState(StatefulContract):
             outcomes.lessons,
             desk.released,
         )
+
+
+def test_a_list_matures_with_its_places_and_who_asked():
+    desk = Desk()
+    told = {"device": "tv"}
+    seen = Impression("q", "bob", ["i0", "i1"], 6, context=told)
+    desk.step(shown("r", 5, "abc"), seen, contexts=[[1, 2], []])
+    desk.resume()
+    lists = desk.step(tick(40)).matured
+    assert lists.position_S.tolist() == [1, 2, 3, 1, 2]
+    assert lists.history_N.tolist() == [2, 0]
+    assert lists.context_N == [None, told]
+
+
+def test_of_refused_lists_nothing_that_their_requests_carried_is_left():
+    desk = Desk()
+    told = {"device": "tv"}
+    desk.step(shown("r", 5), Impression("r", "bob", ["i0"], 6, context=told), shown("q", 6))
+    assert desk.batch.impressions.context_N == [None, None]
+    assert desk.step(tick(40)).matured.context_N is None
+
+
+def test_outcomes_say_who_clicked_who_was_shown_lists_and_what_requests_carried():
+    desk = Desk()
+    outcomes = desk.step(
+        shown("r", 5, user="eve"), Click("ann", "i0", 6, context={"device": "tv"}), click("b", 7)
+    )
+    assert outcomes.user_B.tolist() == [hash64("ann"), hash64("ann")]
+    assert outcomes.looking_N.tolist() == [hash64("eve")]
+    assert outcomes.context_B == [{"device": "tv"}, None]

@@ -269,3 +269,25 @@ def test_what_is_learned_is_what_was_asked(tmp_path):
         pipeline.run()
     assert len(seen) == 2 * 8
     assert all(seen)
+
+
+def test_slices_of_what_requests_carried_hold_their_clicks_and_lists(tmp_path):
+    devices = ["tv", "pc", "pc"]
+    events: list[Event] = [
+        Click(f"u{n}", f"i{n % 5}", 1000 * n, context={"device": devices[n % 3]}) for n in range(60)
+    ]
+    events += [
+        Impression(f"r{n}", f"u{n}", ["i0", "i1"], 60_000, context={"device": devices[n % 3]})
+        for n in range(9)
+    ]
+    events.append(Click("late", "i0", 10_000_000))
+    config = small_config(
+        champion="popularity", shadows=[], evaluator={"slices": {"context": ["device"]}}
+    )
+    slices = run_in(tmp_path, config, ListSource(events, BATCH)).metrics()["slices"]
+    for device, n_clicks, n_lists in (("tv", 20, 3), ("pc", 40, 6)):
+        figures = slices[f"context.device={device}"]
+        assert figures["recall@20"]["samples"]["total"] == n_clicks
+        assert figures["ctr"]["samples"]["total"] == 2 * n_lists
+    assert slices["place=1"]["ctr"]["samples"]["total"] == 9
+    assert slices["history=1-4"]["ctr"]["samples"]["total"] == 18

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from stream.errors import CheckpointError, UsageError
@@ -39,6 +40,10 @@ def test_tables_weights_and_moments_are_taken_over_and_everything_else_begins_at
         state = pipeline.state_dict()
         assert_same_bits(state["tables"], before.state["tables"])
         assert_same_bits(state["panel"], before.state["panel"])
+        # What items are was told before: the evaluator hears it again.
+        groups, groups_before = (one["evaluator"]["groups"] for one in (state, before.state))
+        assert sorted(groups["names"]) == sorted(groups_before["names"]) != [""]
+        assert np.count_nonzero(groups["group_V"]) == np.count_nonzero(groups_before["group_V"])
 
     replay = replay_of(log, tmp_path / "run", "late", start_from=str(log / "base"))
     with pipeline_in(log / "base", small_config(shadows=["popularity"]), replay.source) as opened:

@@ -109,3 +109,12 @@ class TestHeldClicksState(StatefulContract):
         obj.hold(now, np.array([0]))
         given_up, requests = obj.give_up(6 * step, is_flowing=True)
         return requests, obj.merged(places + given_up, now, np.array([False, True]))
+
+
+def test_what_the_request_of_a_held_click_carried_is_kept():
+    held, told = HeldClicks(10, 100), {"device": "tv"}
+    clicks = replace(clicks_of(("ann", 5, "r1"), ("bob", 6, "r2")), context_B=[told, None])
+    held.hold(clicks, np.arange(2))
+    held.merged([], clicks, none_of(clicks))
+    released = held.merged(held.release(["r1"]), NO_CLICKS, none_of(NO_CLICKS))
+    assert released.context_B == [told]

@@ -14,6 +14,7 @@ DAY_MS = 24 * HOUR_MS
 N_DAYS = 6
 SHADOWS = ("popularity", "item_knn", "session_knn")
 POLICIES = ("popular-first", "explore <10%>", "</script><script>alert(1)</script>")
+GROUPS = ("tea", "</script><b>cups</b>", "a group with a name that is longer than its place")
 HOSTILE = 'not JSON </script><img src=x onerror="alert(1)"> \u202e & \x1b[31m'
 
 Record = dict[str, Any]
@@ -49,7 +50,7 @@ def write_rich_run(folder: Path, n_records: int = 144, hours_apart: float = 1.0)
         "records": 180_057,
         "seconds": 93.4,
         "events_per_second": 1927.2,
-        **{key: last[key] for key in ("metrics", "shadows", "policies", "counts")},
+        **{key: last[key] for key in ("metrics", "shadows", "policies", "counts", *details(0, 1))},
         "dead_letters": {"unknown type …": 50, "JSON is malformed: invalid character (byte …)": 7},
         "checkpoint": None,
     }
@@ -113,7 +114,7 @@ def metrics_record(n: int, n_records: int, hours_apart: float) -> Record:
         "name": "metrics",
         "events": 1000 * (n + 1) + int(300 * math.sin(n / 3.8)),
         "watermark_ms": START_MS + int((n + 1) * hours_apart * HOUR_MS),
-        "metrics": metrics | clicks,
+        "metrics": metrics | clicks | family_figures(day, n, n_records),
         "shadows": shadows,
         "policies": {
             name: click_figures(ctr * factor, predicted * factor, n, n_records)
@@ -124,6 +125,58 @@ def metrics_record(n: int, n_records: int, hours_apart: float) -> Record:
             {"predicted": p, "observed": p * (1.25 - 2 * p), "samples": 1000 // (bin_ + 1)}
             for bin_, p in enumerate((0.004, 0.012, 0.025, 0.05, 0.08, 0.13, 0.2))
         ],
+        **details(n, n_records),
+    }
+
+
+def family_figures(day: float, n: int, n_records: int) -> Record:
+    """Figures of lists, interests, satisfaction and business."""
+    values = {
+        "coverage": 0.6 + 0.02 * day,
+        "gini": 0.8,
+        "diversity": 0.4 + 0.01 * day,
+        "novelty": 9.5,
+        "personalization": 0.7 * dip(day),
+        "exposure_gap": 0.3 - 0.1 * dip(day),
+        "like_share": 0.6 * dip(day),
+        "mean_rating": 3.4,
+        "mean_dwell": 28.0,
+        "revenue_per_mille": 12.5,
+        "revenue_per_click": 0.4,
+        "ece": 0.004,
+    }
+    found = {name: figure(value, value / 30, n, n_records) for name, value in values.items()}
+    shift = figure(0.05 + 0.3 * (1 - dip(day)), 0.01, n, n_records)
+    del shift["total"]
+    found["interest_shift"] = shift
+    for name, users in (("active_users_day", 800), ("active_users_week", 2000)):
+        found[name] = {"time": users + 100 * math.sin(day), "samples": {"time": 4000}}
+    return found
+
+
+def details(n: int, n_records: int) -> Record:
+    """What families write beside their figures; groups are named by whoever wrote the log."""
+    shift = {"interest_shift": figure(0.1, 0.01, n, n_records)}
+    figures = {
+        "recall@20": figure(0.3, 0.02, n, n_records),
+        "ctr": figure(0.05, 0.01, n, n_records),
+    }
+    return {
+        "exposure": [
+            {"group": name, "shown": 0.3 / (place + 1), "clicked": 0.2}
+            for place, name in enumerate(GROUPS)
+        ],
+        "interests": {
+            "cohorts": {"0": shift, "1-4": shift},
+            "rising": [{"group": GROUPS[0], "recent": 0.4, "past": 0.2}],
+            "falling": [{"group": GROUPS[2], "recent": 0.1, "past": 0.3}],
+        },
+        "slices": {
+            **{name: {"recall@20": figures["recall@20"]} for name in ("item=new", "item=known")},
+            **{f"history={name}": figures for name in ("0", "1-4", "5-19", "20+")},
+            **{f"place={name}": {"ctr": figures["ctr"]} for name in ("1", "2", "3")},
+            f"context.device={POLICIES[2]}": figures,
+        },
     }
 
 

@@ -59,7 +59,8 @@ def test_each_loss_has_a_plot_of_its_own():
 
 
 def test_calibration_is_a_curve_and_a_ratio():
-    curve, ratio = calibration_plots(rich_run_of(), AXIS)
+    curve, ratio, error = calibration_plots(rich_run_of(), AXIS)
+    assert error.name == "plot-ece"
     assert (curve.name, ratio.name) == ("plot-reliability", "plot-calibration_ratio")
     assert curve.traces[0]["x"] == [0.004, 0.012, 0.025, 0.05, 0.08, 0.13, 0.2]
     sizes = curve.traces[0]["marker"]["size"]
@@ -69,7 +70,7 @@ def test_calibration_is_a_curve_and_a_ratio():
 
 def test_the_curve_of_the_summary_comes_before_that_of_the_last_record():
     bins = [{"predicted": 0.5, "observed": 0.5, "samples": 1}]
-    curve, _ = calibration_plots(rich_run_of(summary={"reliability": bins}), AXIS)
+    curve, *_ = calibration_plots(rich_run_of(summary={"reliability": bins}), AXIS)
     assert curve.traces[0]["x"] == [0.5]
 
 

@@ -15,6 +15,10 @@ NAMES = [
     "shadows",
     "clicks",
     "calibration",
+    "slices",
+    "lists",
+    "interests",
+    "business",
     "alerts",
     "throughput",
     "dead-letters",
@@ -36,7 +40,7 @@ def rich():
 def test_a_rich_run_fills_every_section(rich):
     sections = all_sections(rich, time_axis(rich), {})
     assert [section.name for section in sections] == NAMES
-    assert [len(section.plots) for section in sections] == [1, 1, 3, 2, 0, 1, 0, 0]
+    assert [len(section.plots) for section in sections] == [1, 1, 3, 3, 2, 7, 2, 7, 0, 1, 0, 0]
 
 
 def test_a_click_only_run_says_what_it_has_not():
@@ -46,6 +50,10 @@ def test_a_click_only_run_says_what_it_has_not():
     assert "No shadow was judged" in told["shadows"]
     assert "No list was shown" in told["clicks"]
     assert "No click probability was judged." in told["calibration"]
+    assert "No slice was judged." in told["slices"]
+    assert "No list was judged as a whole." in told["lists"]
+    assert "Nothing is known of the groups" in told["interests"]
+    assert "No feedback, no conversion" in told["business"]
     assert "No alert fired." in told["alerts"]
     assert "None: every record could be used." in told["dead-letters"]
 
