@@ -35,6 +35,8 @@ CAPS = {
     "sampler.click": 65_536 * 4,
     # Lists that wait, each of three items in a context of 8.
     "joiner.lists": 10 * (3 + 8) * 8,
+    # Clicks that wait for their conversion, each in a context of 8.
+    "joiner.scored": 10 * 8 * 8,
 }
 
 
