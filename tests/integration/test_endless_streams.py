@@ -48,6 +48,7 @@ def endless_config(exact_items: int) -> FreshrankConfig:
         histories={"max_users": USERS},
         session_knn={"max_sessions": 50},
         joiner={"max_pending": 10},
+        evaluator={"business": {"exact_users": USERS}},
         checkpoint={"anchor_events": 100, "keep_anchors": 2, "every": "0ms"},
         learner=SMALL["learner"] | {"sampling": sampling, "content": content},
     )
