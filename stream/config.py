@@ -16,7 +16,7 @@ from learners.blend import BlendConfig
 from learners.item_neighbours import ItemNeighboursConfig
 from learners.popularity import PopularityConfig
 from learners.session_neighbours import SessionNeighboursConfig
-from learners.transformer import TransformerConfig
+from learners.transformer_config import TransformerConfig
 from stream.catalogue import CatalogueConfig
 from stream.checkpoint import CheckpointConfig
 from stream.histories import HistoriesConfig
