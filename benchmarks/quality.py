@@ -154,57 +154,6 @@ def frozen_figures(settings: Sequence[str], champion: str) -> tuple[float, float
     return float(recall), float(mrr)
 
 
-def recalls(self) -> tuple[float, float]:
-    """Recall of all, and of the new."""
-    return self.n_hits / self.n, self.n_new_hits / self.n_new
-
-
-class WatchedPanel(Panel):
-    """The champion alone, with a tally of its answers by how often an item was clicked before."""
-
-    def __init__(self, config: FreshrankConfig) -> None:
-        super().__init__((config.champion, build_learner(config, config.champion)), {})
-        self._n_clicks: Counter[int] = Counter()
-        self.tally = Tally()
-
-    def learn(self, outcomes: Outcomes) -> None:
-        [predictions] = outcomes.predictions.values()
-        is_hit_B = (predictions.top_items_BK[:, :K] == outcomes.answer_B[:, None]).any(axis=1)
-        is_hit_B &= outcomes.answer_B >= 0
-        # By the clicks of earlier batches, as the learner knew them.
-        n_before_B = np.array([self._n_clicks[row] for row in outcomes.answer_B.tolist()])
-        is_new_B = outcomes.is_sample_B & (n_before_B < NEW_BELOW_CLICKS)
-        self.tally.n += int(outcomes.is_sample_B.sum())
-        self.tally.n_hits += int(is_hit_B[outcomes.is_sample_B].sum())
-        self.tally.n_new += int(is_new_B.sum())
-        self.tally.n_new_hits += int(is_hit_B[is_new_B].sum())
-        self._n_clicks.update(outcomes.answer_B.tolist())
-        super().learn(outcomes)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--only", default="", help="ablations whose name holds this")
-    parser.add_argument("--champion", default="transformer", choices=["transformer", "blend"])
-    arguments = parser.parse_args()
-    print(f"ml-100k with its catalogue, {arguments.champion}, mean of {arguments.seeds} seeds")
-    print(f"{'setting':58}{'Recall@20':>10}{'new items':>11}   seeds")
-    with tempfile.TemporaryDirectory() as folder:
-        events = event_file("ml-100k", Path(folder), with_catalogue=True)
-        for ablation in ABLATIONS:
-            name = " ".join(one.removeprefix("learner.") for one in ablation) or DEFAULTS
-            if arguments.only not in name:
-                continue
-            found = [
-                recalls(events, [*ablation, f"learner.seed={seed}"], arguments.champion)
-                for seed in range(arguments.seeds)
-            ]
-            overall, new = (mean(one) for one in zip(*found, strict=True))
-            each = " ".join(f"{one[0]:.4f}" for one in found)
-            print(f"{name:58}{overall:10.4f}{new:11.4f}   {each}", flush=True)
-
-
 def recalls(events: Path, settings: Sequence[str]) -> tuple[float, float]:
     """Recall@20 of one replay, over all clicks and over those on new items."""
     with tempfile.TemporaryDirectory() as folder:
