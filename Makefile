@@ -76,7 +76,17 @@ benchmarks: install kafka-for-tests  ## print every figure of benchmarks/RESULTS
 	$(BIN)/python -m benchmarks.catalogue_scale
 	$(BIN)/python -m benchmarks.recovery_from_drift
 	$(BIN)/python -m benchmarks.ml100k --set threads=1
-	$(BIN)/python -m benchmarks.diginetica
+	$(BIN)/python -m benchmarks.ml100k --set threads=1 --catalogue
+	$(BIN)/python -m benchmarks.ml100k --set threads=1 --catalogue --file-order
+	$(BIN)/python -m benchmarks.diginetica --passes 4 --set threads=1
+	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.quality --diginetica
+	$(BIN)/python -m benchmarks.slices
+	$(BIN)/python -m benchmarks.slices --diginetica
+	$(BIN)/python -m benchmarks.towers
+	$(BIN)/python -m benchmarks.inputs
+	$(BIN)/python -m benchmarks.conversions
+	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.kafka
 	$(BIN)/python -m benchmarks.recovery
 
