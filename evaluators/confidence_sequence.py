@@ -49,6 +49,19 @@ _LOG_WEIGHT_J = np.log(_SHARE_J / _SHARE_J.sum())
 _N_STEPS = 10
 
 
+def sum_margin(square_sum_F: Float64s, alpha: float) -> Float64s:
+    """How far the sum of samples in [-1, 1] may be from what was to be expected; see `mean_margin`.
+
+    Examples
+    --------
+    >>> sum_margin(np.array([900.0, 0.0]), alpha=0.05).round(1)
+    array([102.8,   8.8])
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha lies between 0 and 1, got {alpha}")
+    return _boundary(square_sum_F, math.log(2 / alpha))
+
+
 def mean_margin(n_samples: int, square_sum_F: Float64s, alpha: float) -> Float64s:
     """How far the mean of samples in [-1, 1] may be from what was to be expected, on either side.
 
@@ -81,9 +94,7 @@ def mean_margin(n_samples: int, square_sum_F: Float64s, alpha: float) -> Float64
     """
     if n_samples < 1:
         raise ValueError(f"an interval needs at least one sample, got {n_samples}")
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"alpha lies between 0 and 1, got {alpha}")
-    return np.minimum(_boundary(square_sum_F, math.log(2 / alpha)) / n_samples, 2.0)
+    return np.minimum(sum_margin(square_sum_F, alpha) / n_samples, 2.0)
 
 
 def _boundary(square_sum_F: Float64s, log_level: float) -> Float64s:
