@@ -1,7 +1,7 @@
 """Alert rules as they are written, and what is refused before the first event.
 
 A rule watches one figure over one window. `below` and `above` compare it with a threshold, `drop`
-with its own trailing reference.
+with its own trailing reference, `worse_than` champion with shadow.
 """
 
 import math
@@ -28,7 +28,7 @@ from evaluators.vocabulary import (
 from stream.durations import DurationMs, Span, SpanSetting, format_duration_ms
 from stream.rule_naming import RuleName, refuse_unknown_keys, rule_title
 
-Kind = Literal["below", "above", "drop"]
+Kind = Literal["below", "above", "drop", "worse_than"]
 Reaction = Literal["none", "boost", "freeze", "rollback"]
 
 # The keys that belong to some kinds only; those named first are required.
@@ -36,13 +36,20 @@ _KEYS_OF: dict[Kind, tuple[str, ...]] = {
     "below": ("threshold", "clear"),
     "above": ("threshold", "clear"),
     "drop": ("share", "reference", "clear_share"),
+    "worse_than": ("shadow", "margin", "arl_events"),
 }
 _REQUIRED_OF: dict[Kind, tuple[str, ...]] = {
     "below": ("threshold",),
     "above": ("threshold",),
     "drop": ("share", "reference"),
+    "worse_than": ("shadow",),
 }
-_EXAMPLE_OF = {"threshold": "0.18", "share": "0.2", "reference": "7d or 50000 events"}
+_EXAMPLE_OF = {
+    "threshold": "0.18",
+    "share": "0.2",
+    "reference": "7d or 50000 events",
+    "shadow": "session_knn",
+}
 
 _Factor = Annotated[float, Field(ge=1.0, le=100.0)]
 _Limit = Annotated[DurationMs, Field(gt=0)]
@@ -56,7 +63,8 @@ class Rule(BaseModel):
     name : str
         Names the alert everywhere; `[a-z0-9_-]+`, each once.
     kind : str
-        `below` or `above` a threshold, or a `drop` by a share of its own reference.
+        `below` or `above` a threshold, a `drop` by a share of its own reference, or `worse_than`
+        a shadow.
     metric : str
         The champion's figure, such as `recall@20` or `ctr`.
     over : str
@@ -76,6 +84,14 @@ class Rule(BaseModel):
         long as this takes the new level for normal and resolves.
     clear_share : float, optional
         `drop`: like `clear`: it resolves at (1 - clear_share) x reference.
+    shadow : str
+        `worse_than`: the shadow that the champion is compared with, sample by sample; see
+        `WorseThan` for when the condition becomes true, and when it ends.
+    margin : float, optional
+        `worse_than`: by how much the champion may be worse, in units of the metric; 0 if unset.
+    arl_events : float, optional
+        `worse_than`: samples up to a false alarm, at least this many on average; a million if
+        unset.
     for : span
         How long the condition must be true before the rule fires: `30m` or `5000 events`.
     keep_firing_for : span
@@ -102,6 +118,9 @@ class Rule(BaseModel):
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     reference: SpanSetting | None = None
     clear_share: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    shadow: str | None = None
+    margin: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    arl_events: Annotated[float, Field(ge=1_000.0, le=1e15)] | None = None
     for_: SpanSetting = Field(default=Span(time_ms=0), alias="for")
     keep_firing_for: SpanSetting = Span(time_ms=0)
     min_samples: PositiveInt = 100

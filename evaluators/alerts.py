@@ -7,14 +7,15 @@ from typing import Protocol
 from evaluators.alert_cycle import LifeCycle, Place
 from evaluators.alert_rules import AlertsConfig, Rule
 from evaluators.reference import Reference
+from evaluators.worse_than import Leads, WorseThan
 from stream.errors import CheckpointError
 from stream.notices import AlertState, Moment, Notice
 from stream.values import Reading, Record, State
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 
 
-class Readings(Protocol):
+class Readings(Leads, Protocol):
     """Where rules read their figures; an evaluator is one."""
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None: ...
@@ -31,6 +32,8 @@ class Alerts:
     A step without a reading, with one that is not finite, or with one of fewer than
     `min_samples` samples, is skipped by the rule: its state is held. Its durations go on, so that
     a condition which is true again after a gap has lasted through it.
+
+    Rules of kind `worse_than` hear the samples of every batch, whether it is a step or not.
 
     Parameters
     ----------
@@ -63,6 +66,8 @@ class Alerts:
 
     def step(self, readings: Readings, moment: Moment) -> list[Notice]:
         """Step all rules if the watermark passed the grid; the changes, in the order of rules."""
+        for watch in self._watches:
+            watch.feed(readings)
         if not moment.watermark_ms:  # nothing has told the time yet
             return []
         before_ms = self._ts_ms
@@ -159,6 +164,7 @@ class _Watch:
         self.rule = rule
         self.cycle = LifeCycle(rule.for_, rule.keep_firing_for)
         self._reference = Reference(rule.reference) if rule.reference is not None else None
+        self._rival = WorseThan(rule) if rule.kind == "worse_than" else None
         self._is_renewed = False
         self._n_judged = self._n_held = 0
 
@@ -167,10 +173,15 @@ class _Watch:
         steps = {"steps_judged": self._n_judged, "steps_held": self._n_held}
         return self.cycle.summary(now_ms) | steps
 
+    def feed(self, readings: Readings) -> None:
+        """Hear what the last batch was judged by."""
+        if self._rival is not None:
+            self._rival.feed(readings)
+
     def step(self, readings: Readings, moment: Moment, ts_ms: int) -> Notice | None:
         rule, place = self.rule, Place(ts_ms, moment.n_events)
         self._n_held += 1
-        reading = readings.reading(rule.metric, rule.over, rule.policy)
+        reading = self._reading(readings)
         if reading is None or not math.isfinite(reading.value):
             return None
         if reading.samples < rule.min_samples:
@@ -201,6 +212,7 @@ class _Watch:
         return {
             "cycle": self.cycle.state_dict(),
             "reference": None if self._reference is None else self._reference.state_dict(),
+            "rival": None if self._rival is None else self._rival.state_dict(),
             "is_renewed": self._is_renewed,
             "steps": [self._n_judged, self._n_held],
         }
@@ -209,14 +221,23 @@ class _Watch:
         self.cycle.load_state_dict(state["cycle"])
         if self._reference is not None:
             self._reference.load_state_dict(state["reference"])
+        if self._rival is not None:
+            self._rival.load_state_dict(state["rival"])
         self._is_renewed = state["is_renewed"]
         self._n_judged, self._n_held = state["steps"]
+
+    def _reading(self, readings: Readings) -> Reading | None:
+        if self._rival is not None:
+            return self._rival.reading(readings)
+        return readings.reading(self.rule.metric, self.rule.over, self.rule.policy)
 
     def _levels(self, place: Place) -> _Levels | None:
         """What holds at this step; None for a drop whose reference is not known yet."""
         rule = self.rule
+        if self._rival is not None:
+            return _Levels(self._rival.threshold, self._rival.threshold)
         if self._reference is None or rule.reference is None or rule.share is None:
-            assert rule.threshold is not None, "required of every kind but drop"
+            assert rule.threshold is not None, "required of below and above"
             clear = rule.threshold if rule.clear is None else rule.clear
             return _Levels(rule.threshold, clear)
         at = rule.reference.along(place.ts_ms, place.n_events)
@@ -230,6 +251,8 @@ class _Watch:
         return _Levels((1.0 - rule.share) * level, (1.0 - clear_share) * level, level)
 
     def _is_true(self, value: float, levels: _Levels) -> bool:
+        if self._rival is not None:
+            return self._rival.is_worse
         level = levels.clear if self.cycle.state == "firing" else levels.threshold
         return value > level if self.rule.kind == "above" else value < level
 
@@ -264,6 +287,7 @@ class _Watch:
             "react": rule.react,
             "anchor": moment.anchor,
             "end": {file: dict(cursor) for file, cursor in moment.end.items()},
+            **({} if self._rival is None else self._rival.record()),
         }
 
 

@@ -9,7 +9,7 @@ from stream.values import Record
 
 LOGGER = logging.getLogger("freshrank.alerts")
 
-_COMPARED = {"below": "below", "above": "above", "drop": "below"}
+_COMPARED = {"below": "below", "above": "above", "drop": "below", "worse_than": "below"}
 
 
 def announce(notices: Sequence[Notice], reactions: Sequence[Record]) -> None:
@@ -34,6 +34,10 @@ def notice_text(record: Record) -> str:
     ...     "metric": "ctr", "over": "events", "policy": "main", "threshold": 0.04,
     ...     "samples": 90.0, "severity": "warning", "ts": 5, "since": 5})
     'alert ctr_drop is resolved: ctr of main over events is 0.05'
+    >>> notice_text({"rule": "beaten", "state": "firing", "kind": "worse_than", "value": -0.021,
+    ...     "metric": "recall@20", "over": "time", "policy": None, "shadow": "item_knn",
+    ...     "threshold": 0.0, "severity": "page", "ts": 5, "since": 5})
+    'alert beaten is firing (page): recall@20 ahead of item_knn over time is -0.021, below 0'
     >>> notice_text({"rule": "recall_low", "state": "resolved", "withdrawn": True})
     'alert recall_low is resolved: its rule was withdrawn'
     """
@@ -59,6 +63,8 @@ def _details(record: Record) -> str:
     if record.get("withdrawn"):
         return ": its rule was withdrawn"
     policy = f" of {record['policy']}" if record["policy"] is not None else ""
+    if (shadow := record.get("shadow")) is not None:
+        policy = f" ahead of {shadow}"
     figure = f"{record['metric']}{policy} over {record['over']} is {record['value']:.4g}"
     if record["state"] in ("resolved", "inactive"):
         normal = ", taken for normal by now" if record.get("renewed") else ""

@@ -185,18 +185,28 @@ def _difference(parts: Any) -> Html | None:
     if not isinstance(parts, dict) or not isinstance(parts.get("difference"), int | float):
         return None
     text, tone = f"{parts['difference']:+.3f}", None
-    ends = parts.get("interval")
-    if isinstance(ends, list) and all(isinstance(end, int | float) for end in ends):
+    if (ends := _ends(parts.get("interval"))) is not None:
         low, high = ends
         text += f" [{low:+.3f}, {high:+.3f}]"
         tone = "good" if low > 0 else "bad" if high < 0 else None
-    return element("span", text, class_=tone)
+    difference = element("span", text, class_=tone)
+    if (ends := _ends(parts.get("interval_by_user"))) is None:
+        return difference
+    by_user = element("small", f"by user [{ends[0]:+.3f}, {ends[1]:+.3f}]")
+    return element("span", difference, by_user, class_="stacked")
+
+
+def _ends(value: Any) -> list[float] | None:
+    is_pair = isinstance(value, list) and len(value) == 2
+    return value if is_pair and all(isinstance(end, int | float) for end in value) else None
 
 
 def _alert_row(run: RunData, number: int, episode: Episode) -> Sequence[Child]:
     metric, policy = episode.text("metric"), episode.text("policy")
     over = window_labels(run).get(episode.text("over"), episode.text("over"))
-    details = ", ".join(printable(part) for part in (over, policy and f"policy {policy}") if part)
+    shadow = episode.text("shadow")
+    parts = (over, policy and f"policy {policy}", shadow and f"ahead of {shadow}")
+    details = ", ".join(printable(part) for part in parts if part)
     assert episode.fired_ms is not None  # only those that fired have a row
     end_ms = _end_ms(run, episode)
     severity = episode.text("severity")
@@ -217,7 +227,12 @@ def _alert_row(run: RunData, number: int, episode: Episode) -> Sequence[Child]:
 
 
 def _worst(run: RunData, episode: Episode) -> float | None:
-    """Over the episode, of its transitions and of the records between them."""
+    """Over the episode, of its transitions and of the records between them.
+
+    Records hold the champion's figure, and no lead over a window.
+    """
+    if episode.text("kind") == "worse_than":
+        return worst_value(episode.values, "below")
     policy = episode.text("policy")
     subject = f"policy:{policy}" if policy else CHAMPION
     column = run.metrics.column_of.get(

@@ -10,6 +10,7 @@ from stream.settings import read_settings
 KS = (1, 10, 20)
 BELOW = {"name": "recall_low", "kind": "below", "metric": "recall@20", "threshold": 0.18}
 ABOVE = {"name": "loss_high", "kind": "above", "metric": "log_loss", "threshold": 0.7}
+WORSE = {"name": "beaten", "kind": "worse_than", "metric": "recall@20", "shadow": "item_knn"}
 DROP = {"name": "ctr_drop", "kind": "drop", "metric": "ctr", "share": 0.2, "reference": "7d"}
 
 
@@ -59,6 +60,7 @@ def test_the_rules_of_the_design_are_read():
         {**BELOW, "clear": 0.2, "for": "5000 events", "keep_firing_for": "90s"},
         {**ABOVE, "policy": "main", "severity": "page", "description": "worse than a coin"},
         {**DROP, "clear_share": 0.0, "reference": "50000 events"},
+        {**WORSE, "margin": 0.01, "arl_events": 50_000, "for": "1000 events"},
     ],
 )
 def test_a_rule_that_was_written_down_reads_back(rule):
@@ -121,6 +123,9 @@ def test_a_grid_that_is_no_time_or_finer_than_a_second_is_refused(tmp_path, came
         ({**DROP, "reference": "0s"}, "reference is 0"),
         ({**BELOW, "clear": 0.18}, "clear 0.18 must lie above threshold 0.18"),
         ({**ABOVE, "clear": 0.8}, "clear 0.8 must lie below threshold 0.7"),
+        ({**WORSE, "shadow": None}, "kind worse_than needs shadow; write for example shadow: sess"),
+        ({**WORSE, "threshold": 0.1}, "threshold belongs to kind below and above, but the rule is"),
+        ({**BELOW, "margin": 0.1}, "margin belongs to kind worse_than, but the rule is of kind be"),
         ({**DROP, "clear_share": 0.2}, "clear_share 0.2 must be smaller than share 0.2"),
     ],
 )
@@ -141,6 +146,13 @@ def test_keys_that_do_not_fit_the_kind_are_refused(tmp_path, rule, told):
 )
 def test_a_value_out_of_its_set_is_refused_by_its_key(tmp_path, key, value):
     assert refusal(tmp_path, {**BELOW, key: value}).startswith(f"alerts.rules.0.{key}: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("margin", -0.1), ("margin", 1.0), ("arl_events", 10), ("arl_events", 1e16)]
+)
+def test_what_a_detector_cannot_work_with_is_refused_by_its_key(tmp_path, key, value):
+    assert refusal(tmp_path, {**WORSE, key: value}).startswith(f"alerts.rules.0.{key}: ")
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.2])

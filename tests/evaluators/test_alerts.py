@@ -642,5 +642,5 @@ def test_a_state_brings_its_own_rules_and_grid_back():
 
 def test_a_state_of_another_version_is_refused():
     state = alerts_of(BELOW).state_dict() | {"schema_version": 99}
-    with pytest.raises(CheckpointError, match="version 99, expected 2"):
+    with pytest.raises(CheckpointError, match="version 99, expected 3"):
         alerts_of(BELOW).load_state_dict(state)

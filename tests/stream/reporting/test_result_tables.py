@@ -38,6 +38,22 @@ def test_a_lead_is_good_or_bad_only_where_its_interval_says_so():
     assert [tone(0.1, 0.2), tone(-0.1, 0.2), tone(-0.2, -0.1)] == [["good"], [], ["bad"]]
 
 
+def test_beside_a_lead_stands_where_it_would_be_for_other_users():
+    lead = {"total": 0.1, "difference": 0.1, "interval": [0.05, 0.15]}
+    shadow = {"recall@20": lead | {"interval_by_user": [-0.01, 0.21]}}
+    _, _, row = rows(learners_table(run_of([clicks_only(1, shadows={"a": shadow})])))
+    assert row[-1].split() == ["+0.100", "[+0.050,", "+0.150]", "by", "user", "[-0.010,", "+0.210]"]
+
+
+def test_an_alert_against_a_shadow_tells_the_worst_lead():
+    fired = {"rule": "beaten", "kind": "worse_than", "state": "firing", "metric": "recall@20"}
+    fired |= {"over": "time", "shadow": "item_knn", "value": -0.02, "threshold": 0.0}
+    alerts = [fired | {"ts": 60_000, "since": 60_000, "severity": "page"}]
+    _, row = rows(alerts_table(run_of([clicks_only(1)], alerts=read_alerts(alerts))))
+    assert "ahead of item_knn" in row[2]
+    assert row[6] == "-0.020"
+
+
 def test_a_champion_without_shadows_is_not_ahead_of_anybody():
     header, row = rows(learners_table(run_of([clicks_only(1)])))
     assert "champion ahead by" not in header
