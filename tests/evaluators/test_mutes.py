@@ -129,23 +129,18 @@ def test_a_silence_that_meets_no_rule_is_refused():
 
 
 def test_rules_that_mute_each_other_in_a_circle_are_refused():
-    names = ["ctr_low", "recall_low", "slow", "ctr_low"]
+    pairs = [("ctr_low", "recall_low"), ("recall_low", "slow"), ("slow", "ctr_low")]
     circle = [
         {"source": {"alertname": source}, "target": {"alertname": target}}
-        for source, target in zip(names, names[1:], strict=False)
+        for source, target in pairs
     ]
     inhibitions = [Inhibition.model_validate(one) for one in circle]
     check_mutes(inhibitions[:-1], [], LABELS_OF)
-    with pytest.raises(ValueError, match="mutes") as caught:
+    with pytest.raises(ValueError, match="nobody would be told") as caught:
         check_mutes(inhibitions, [], LABELS_OF)
-    told = str(caught.value).partition(": ")[2].partition(":")[0].split(" mutes ")
+    told = str(caught.value).removeprefix("inhibit: ").partition(":")[0].split(" mutes ")
     assert told[0] == told[-1]
-    assert list(zip(told, told[1:], strict=False)) == [
-        pair
-        for start in range(3)
-        if (pair_names := [*names[start:3], *names[: start + 1]])[0] == told[0]
-        for pair in zip(pair_names, pair_names[1:], strict=False)
-    ]
+    assert sorted(zip(told, told[1:], strict=False)) == sorted(pairs)
 
 
 def test_there_is_a_limit_to_how_many_mutes_are_kept():
