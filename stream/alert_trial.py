@@ -29,13 +29,15 @@ from stream.values import Reading, Record
 class Trial:
     """What rules came to.
 
-    `states` is that of each rule at the end, as in `summary.json`; `log` holds the episodes.
+    `states` is that of each rule at the end, as in `summary.json`; `notices` are the records that
+    `alerts.jsonl` would have held, `log` the episodes that they tell of.
     `step_ms` is the usual distance of two records in event time, 0 of a single one. `notes` tell
     what the file lacks, and what the trial therefore cannot say.
     """
 
     path: Path
     states: dict[str, Record]
+    notices: tuple[Record, ...]
     log: AlertLog
     n_records: int
     first_ms: int
@@ -108,6 +110,7 @@ def try_rules(config: AlertsConfig, path: Path) -> Trial:
     return Trial(
         path=path,
         states=walk.alerts.states(),
+        notices=tuple(walk.notices),
         log=read_alerts(walk.notices),
         n_records=len(walk.ts_ms),
         first_ms=walk.ts_ms[0],

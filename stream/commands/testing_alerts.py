@@ -133,13 +133,13 @@ def _tell(terminal: Terminal, trial: "Trial") -> None:
     )
     terminal.tell("")
     terminal.out.print(alerts_table({"alerts": trial.states}))
+    terminal.tell("")
     if trial.log.fired:
-        terminal.tell("")
         terminal.out.print(_episodes_table(trial))
+        terminal.tell("")
     if (more := len(trial.log.fired) - MAX_EPISODES) > 0:
         terminal.tell(f"and {more:,} more; --json has them all")
     if terminal.out.is_terminal:  # in a file it says less than the tables
-        terminal.tell("")
         span_ms = (trial.first_ms, trial.last_ms)
         for row in timeline(trial.log, list(trial.states), span_ms, terminal.out.width):
             terminal.out.print(row)
