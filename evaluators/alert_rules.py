@@ -18,6 +18,9 @@ from pydantic import (
     model_validator,
 )
 
+from evaluators.annotations import Annotations, check_fields
+from evaluators.mutes import Inhibitions, Silences, check_mutes
+from evaluators.rule_labels import Labels, Runbook
 from evaluators.vocabulary import (
     METRICS_BY_POLICY,
     OFF_POLICY_METRICS,
@@ -104,6 +107,12 @@ class Rule(BaseModel):
         What the loop does about it: none, boost, freeze or rollback.
     description : str
         Told with every notice.
+    labels : mapping of str to str
+        For whoever is told, and for `inhibit` and `silences`: `team: shop`.
+    annotations : mapping of str to str
+        Texts told with every notice, in which its figures stand: `CTR is {value:.1%}`.
+    runbook : str, optional
+        Where it says what to do: an address or a path.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -127,6 +136,26 @@ class Rule(BaseModel):
     severity: Literal["page", "warning", "info"] = "warning"
     react: Reaction = "none"
     description: str = ""
+    labels: Labels = {}
+    annotations: Annotations = {}
+    runbook: Runbook | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.name)  # the mappings in it have no hash
+
+    @property
+    def all_labels(self) -> dict[str, str]:
+        """Its own labels, and those that every rule has by its other keys."""
+        policy = {} if self.policy is None else {"policy": self.policy}
+        return {
+            "alertname": self.name,
+            "severity": self.severity,
+            "kind": self.kind,
+            "metric": self.metric,
+            "over": self.over,
+            **policy,
+            **self.labels,
+        }
 
     @model_validator(mode="before")
     @classmethod
@@ -151,6 +180,11 @@ class Rule(BaseModel):
                     f"{key}: {_EXAMPLE_OF[key]}"
                 )
         self._check_clear_level(title)
+        for name, template in self.annotations.items():
+            try:
+                check_fields(name, template, self.labels)
+            except ValueError as err:
+                raise ValueError(f"{title}: {err}") from err
         if self.reference is not None and self.reference.size == 0:
             raise ValueError(f"{title}: reference is 0; write for example 7d or 50000 events")
         return self
@@ -233,6 +267,10 @@ class AlertsConfig(BaseModel):
         Rules are looked at where event time passes a multiple of this; at least a second.
     rules : tuple of Rule
         Each with a name of its own.
+    inhibit : tuple of Inhibition
+        Which rules, while they fire, mute the notices of which others.
+    silences : tuple of Silence
+        Whose notices are muted for a stretch of event time.
     reactions : ReactionsConfig
         The bounds of what they may do.
     """
@@ -241,6 +279,8 @@ class AlertsConfig(BaseModel):
 
     evaluate_every: Annotated[DurationMs, Field(ge=1_000)] = 60_000
     rules: tuple[Rule, ...] = ()
+    inhibit: Inhibitions = ()
+    silences: Silences = ()
     reactions: ReactionsConfig = ReactionsConfig()
 
     @model_validator(mode="after")
@@ -254,6 +294,16 @@ class AlertsConfig(BaseModel):
                 )
             seen.add(rule.name)
         return self
+
+    @model_validator(mode="after")
+    def _mutes_meet_rules(self) -> "AlertsConfig":
+        check_mutes(self.inhibit, self.silences, self.labels_of_rules)
+        return self
+
+    @property
+    def labels_of_rules(self) -> dict[str, dict[str, str]]:
+        """All labels of each rule, by its name."""
+        return {rule.name: rule.all_labels for rule in self.rules}
 
 
 def check_rules(config: AlertsConfig, ks: tuple[int, ...]) -> None:

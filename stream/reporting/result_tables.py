@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evaluators.rule_labels import OWN_LABELS
 from stream.reporting.alert_episodes import Episode, worst_value
 from stream.reporting.figure_blocks import window_labels
 from stream.reporting.formatting import (
@@ -209,12 +210,11 @@ def _alert_row(run: RunData, number: int, episode: Episode) -> Sequence[Child]:
     details = ", ".join(printable(part) for part in parts if part)
     assert episode.fired_ms is not None  # only those that fired have a row
     end_ms = _end_ms(run, episode)
-    severity = episode.text("severity")
     return [
         element("b", f"A{number}", class_="alert"),
-        _stacked(printable(episode.rule), printable(severity)),
+        _rule_cell(episode),
         _stacked(metric_title(printable(metric)), details),
-        element("span", time_text(episode.fired_ms), class_="nowrap"),
+        _stacked(time_text(episode.fired_ms), _mute_text(episode)),
         _stacked(
             "still firing" if episode.ended_ms is None else time_text(episode.ended_ms),
             "rule withdrawn" if episode.is_withdrawn else "",
@@ -224,6 +224,45 @@ def _alert_row(run: RunData, number: int, episode: Episode) -> Sequence[Child]:
         element("span", value_text(episode.threshold, metric), class_="nowrap"),
         ", ".join(printable(text) for text in dict.fromkeys(episode.reactions)) or "none",
     ]
+
+
+def _rule_cell(episode: Episode) -> Html:
+    """Who fired, with what its notice says beside the figures, and where it says what to do."""
+    labels = episode.record.get("labels")
+    own = {
+        str(name): str(value)
+        for name, value in (labels.items() if isinstance(labels, dict) else ())
+        if name not in OWN_LABELS
+    }
+    annotations = episode.record.get("annotations")
+    texts = [
+        ", ".join([episode.text("severity"), *(f"{name}={value}" for name, value in own.items())]),
+        *(str(text) for text in (annotations.values() if isinstance(annotations, dict) else ())),
+    ]
+    runbook = episode.text("runbook")
+    is_link = runbook.lower().startswith(("https://", "http://"))
+    return element(
+        "span",
+        printable(episode.rule),
+        *(element("small", printable(text)) for text in texts if text),
+        element("small", element("a", printable(runbook), href=runbook))
+        if is_link
+        else element("small", printable(runbook))
+        if runbook
+        else None,
+        class_="stacked",
+    )
+
+
+def _mute_text(episode: Episode) -> str:
+    """Whether its firing was muted, and when it was told if it was so later."""
+    if not episode.muted_by:
+        return ""
+    muted = f"muted by {', '.join(printable(one) for one in episode.muted_by)}"
+    if episode.told_ms is None:
+        return f"{muted}, never told"
+    is_late = episode.told_ms != episode.fired_ms
+    return f"{muted}, told {time_text(episode.told_ms)}" if is_late else f"later {muted}"
 
 
 def _worst(run: RunData, episode: Episode) -> float | None:

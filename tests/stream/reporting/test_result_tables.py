@@ -1,5 +1,7 @@
 import re
 
+import pytest
+
 from stream.reporting.alert_episodes import read_alerts
 from stream.reporting.dead_letters import Reason, Sample
 from stream.reporting.result_tables import (
@@ -134,6 +136,40 @@ def test_the_worst_value_of_a_policy_s_alert_is_that_policy_s():
     [_, row] = rows(alerts_table(run_of([record], alerts=alerts)))
     assert row[6] == "8.00 %"
     assert "policy a" in row[2]
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        ([(1, ["alert:upstream"])], "muted by alert:upstream, never told"),
+        ([(1, ["alert:upstream"]), (60_000, [])], "told 1970-01-01 00:01"),
+        ([(1, []), (2, ["silence:<b>"])], "later muted by silence:&lt;b&gt;"),
+        ([(1, [])], ""),
+    ],
+)
+def test_an_alert_that_was_muted_says_by_what_and_when_it_was_told(records, expected):
+    rule = {"rule": "r", "kind": "below", "metric": "ctr", "over": "total", "state": "firing"}
+    alerts = [rule | {"ts": ts_ms, "muted_by": muted_by} for ts_ms, muted_by in records]
+    [_, row] = rows(alerts_table(run_of([clicks_only(2)], alerts=read_alerts(alerts))))
+    assert expected in row[3]
+    assert ("muted" in row[3]) == bool(expected)
+
+
+def test_an_alert_says_what_its_notice_does_and_where_to_read_what_to_do():
+    rule = {"rule": "r", "kind": "below", "metric": "ctr", "over": "total", "state": "firing"}
+    told = {
+        "severity": "page",
+        "labels": {"alertname": "r", "severity": "page", "team": "shop"},
+        "annotations": {"summary": HOSTILE},
+        "runbook": 'https://wiki/"r"',
+    }
+    run = run_of([clicks_only(2)], alerts=read_alerts([rule | {"ts": 1} | told]))
+    html = alerts_table(run).text
+    assert "<small>page, team=shop</small>" in html
+    assert '<a href="https://wiki/&quot;r&quot;">' in html
+    assert "<img" not in html
+    run = run_of([], alerts=read_alerts([rule | {"ts": 1, "runbook": "javascript:alert(1)"}]))
+    assert "<a" not in alerts_table(run).text
 
 
 def test_without_an_alert_there_is_no_table():
