@@ -1,7 +1,7 @@
 """Alert rules as they are written, and what is refused before the first event.
 
 A rule watches one figure over one window. `below` and `above` compare it with a threshold, `drop`
-with its own trailing reference.
+with its own trailing reference, or with that of the same time before; `drift` asks a detector.
 """
 
 import math
@@ -18,6 +18,9 @@ from pydantic import (
     model_validator,
 )
 
+from evaluators.drift_parameters import DetectorSetting
+from evaluators.drift_settings import Direction, DriftSettings, FeedSetting
+from evaluators.same_time import ReferenceSetting, SameTimeBefore
 from evaluators.vocabulary import (
     METRICS_BY_POLICY,
     OFF_POLICY_METRICS,
@@ -28,7 +31,7 @@ from evaluators.vocabulary import (
 from stream.durations import DurationMs, Span, SpanSetting, format_duration_ms
 from stream.rule_naming import RuleName, refuse_unknown_keys, rule_title
 
-Kind = Literal["below", "above", "drop"]
+Kind = Literal["below", "above", "drop", "drift"]
 Reaction = Literal["none", "boost", "freeze", "rollback"]
 
 # The keys that belong to some kinds only; those named first are required.
@@ -36,13 +39,22 @@ _KEYS_OF: dict[Kind, tuple[str, ...]] = {
     "below": ("threshold", "clear"),
     "above": ("threshold", "clear"),
     "drop": ("share", "reference", "clear_share"),
+    "drift": ("detector", "parameters", "direction", "feed"),
 }
 _REQUIRED_OF: dict[Kind, tuple[str, ...]] = {
     "below": ("threshold",),
     "above": ("threshold",),
     "drop": ("share", "reference"),
+    "drift": ("detector",),
 }
-_EXAMPLE_OF = {"threshold": "0.18", "share": "0.2", "reference": "7d or 50000 events"}
+_EXAMPLE_OF = {
+    "threshold": "0.18",
+    "share": "0.2",
+    "reference": "7d or 50000 events",
+    "detector": "adwin",
+}
+# A drift is found at one moment: so long a rule fires after the last one, unless told.
+_KEPT_AFTER_A_DRIFT = "1h"
 
 _Factor = Annotated[float, Field(ge=1.0, le=100.0)]
 _Limit = Annotated[DurationMs, Field(gt=0)]
@@ -56,7 +68,8 @@ class Rule(BaseModel):
     name : str
         Names the alert everywhere; `[a-z0-9_-]+`, each once.
     kind : str
-        `below` or `above` a threshold, or a `drop` by a share of its own reference.
+        `below` or `above` a threshold, a `drop` by a share of its own reference, or a `drift`
+        that a detector finds.
     metric : str
         The champion's figure, such as `recall@20` or `ctr`.
     over : str
@@ -70,18 +83,29 @@ class Rule(BaseModel):
         this level, on the good side of `threshold`.
     share : float
         `drop`: true while the value is below (1 - share) x reference; in (0, 1).
-    reference : span
+    reference : span or SameTimeBefore
         `drop`: the reference is the mean of the rule's own readings over this much of the stream
         before; it stands still while the rule is pending or fires. A rule that has fired for as
-        long as this takes the new level for normal and resolves.
+        long as this takes the new level for normal and resolves. `{same_time_before: 7d, over: 1h}`
+        is the mean around the same time of the week before.
     clear_share : float, optional
         `drop`: like `clear`: it resolves at (1 - clear_share) x reference.
+    detector : str
+        `drift`: adwin, kswin or page_hinkley, of River.
+    parameters : mapping
+        `drift`: the detector's, by River's names; see `drift_settings`.
+    direction : str
+        `drift`: which shifts count: `worse`, the default, or down, up or both.
+    feed : str
+        `drift`: what one value of the detector stands for: `50 samples` or `10m`; see
+        `drift_feed`.
     for : span
         How long the condition must be true before the rule fires: `30m` or `5000 events`.
     keep_firing_for : span
-        How long the condition must be false before a rule that fires resolves.
+        How long the condition must be false before a rule that fires resolves; of a `drift` an
+        hour unless told, since its condition is true at the step that takes up a detection.
     min_samples : int
-        With fewer samples behind the figure the state is held.
+        With fewer samples behind the figure the state is held, and no detector fed.
     severity : str
         For whoever is told: page, warning or info.
     react : str
@@ -100,8 +124,12 @@ class Rule(BaseModel):
     threshold: FiniteFloat | None = None
     clear: FiniteFloat | None = None
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
-    reference: SpanSetting | None = None
+    reference: ReferenceSetting | None = None
     clear_share: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    detector: DetectorSetting | None = None
+    parameters: dict[str, Any] | None = None
+    direction: Direction | None = None
+    feed: FeedSetting | None = None
     for_: SpanSetting = Field(default=Span(time_ms=0), alias="for")
     keep_firing_for: SpanSetting = Span(time_ms=0)
     min_samples: PositiveInt = 100
@@ -113,7 +141,15 @@ class Rule(BaseModel):
     @classmethod
     def _keys_are_known(cls, values: Any) -> Any:
         refuse_unknown_keys(cls, values)
+        if isinstance(values, dict) and values.get("kind") == "drift":
+            return {"keep_firing_for": _KEPT_AFTER_A_DRIFT, **values}
         return values
+
+    @property
+    def drift(self) -> DriftSettings:
+        """What a rule of kind `drift` looks for."""
+        assert self.detector is not None, "required of kind drift"
+        return DriftSettings(self.metric, self.detector, self.parameters, self.direction, self.feed)
 
     @model_validator(mode="after")
     def _keys_fit_the_kind(self) -> "Rule":
@@ -134,7 +170,20 @@ class Rule(BaseModel):
         self._check_clear_level(title)
         if self.reference is not None and self.reference.size == 0:
             raise ValueError(f"{title}: reference is 0; write for example 7d or 50000 events")
+        if self.kind == "drift":
+            self._check_detector(title)
         return self
+
+    def _check_detector(self, title: str) -> None:
+        try:
+            _ = self.drift.parameters
+        except ValueError as err:
+            raise ValueError(f"{title}: {err}") from err
+        if self.for_.size:
+            raise ValueError(
+                f"{title}: for {self.for_} belongs to conditions that last, a drift is found at "
+                "one moment; leave it out, and say with keep_firing_for how long the rule fires"
+            )
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -269,6 +318,8 @@ def check_rules(config: AlertsConfig, ks: tuple[int, ...]) -> None:
             )
         _check_levels(title, rule, ranges[rule.metric])
         _check_reference(title, rule, config.evaluate_every)
+        if rule.kind == "drift":
+            _check_drift(title, rule)
         whose = "the policy that showed the lists" if rule.metric in POLICY_METRICS else None
         if rule.metric in OFF_POLICY_METRICS and rule.policy is not None:
             whose = f"the policy {rule.policy!r}"
@@ -282,6 +333,9 @@ def check_rules(config: AlertsConfig, ks: tuple[int, ...]) -> None:
 
 def _check_reference(title: str, rule: Rule, every_ms: int) -> None:
     """A reference without a step in it is never known."""
+    if isinstance(rule.reference, SameTimeBefore):
+        rule.reference.check_steps(title, every_ms)
+        return
     stretch_ms = None if rule.reference is None else rule.reference.time_ms
     if stretch_ms is not None and stretch_ms < 2 * every_ms:
         raise ValueError(
@@ -289,6 +343,14 @@ def _check_reference(title: str, rule: Rule, every_ms: int) -> None:
             f"{format_duration_ms(every_ms)}; write a longer reference, such as "
             f"{format_duration_ms(100 * every_ms)}"
         )
+
+
+def _check_drift(title: str, rule: Rule) -> None:
+    """What is fed must be had of the metric, and one side be the worse if that is asked for."""
+    try:
+        _ = rule.drift.sides, rule.drift.fed
+    except ValueError as err:
+        raise ValueError(f"{title}: {err}") from err
 
 
 def _check_levels(title: str, rule: Rule, metric_range: tuple[float, float]) -> None:

@@ -6,10 +6,12 @@ from typing import Protocol
 
 from evaluators.alert_cycle import LifeCycle, Place
 from evaluators.alert_rules import AlertsConfig, Rule
+from evaluators.drift_watch import DriftWatch
 from evaluators.reference import Reference
+from evaluators.same_time import SameTimeBefore, SameTimeReference
 from stream.errors import CheckpointError
 from stream.notices import AlertState, Moment, Notice
-from stream.values import Reading, Record, State
+from stream.values import Float64s, Reading, Record, State
 
 _SCHEMA_VERSION = 2
 
@@ -18,6 +20,10 @@ class Readings(Protocol):
     """Where rules read their figures; an evaluator is one."""
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None: ...
+
+    def sample_values(self, metric: str) -> Float64s | None:
+        """Of each sample judged last, what it adds; None where samples are not known singly."""
+        ...
 
 
 class Alerts:
@@ -31,6 +37,8 @@ class Alerts:
     A step without a reading, with one that is not finite, or with one of fewer than
     `min_samples` samples, is skipped by the rule: its state is held. Its durations go on, so that
     a condition which is true again after a gap has lasted through it.
+
+    Detectors of drifts take in what each batch brought; what they found is true at the next step.
 
     Parameters
     ----------
@@ -65,6 +73,8 @@ class Alerts:
         """Step all rules if the watermark passed the grid; the changes, in the order of rules."""
         if not moment.watermark_ms:  # nothing has told the time yet
             return []
+        for watch in self._watches:
+            watch.feed(readings, moment)
         before_ms = self._ts_ms
         ts_ms = moment.watermark_ms // self._config.evaluate_every * self._config.evaluate_every
         if before_ms is not None and ts_ms <= before_ms:
@@ -147,18 +157,19 @@ class Alerts:
 class _Levels:
     """What a value is compared with, and from what level on a rule that fires resolves."""
 
-    threshold: float
-    clear: float
+    threshold: float | None
+    clear: float | None
     reference: float | None = None
 
 
 class _Watch:
-    """One rule: its condition, its life cycle and, of a drop, its reference."""
+    """One rule: its condition, its life cycle and its reference or detector."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.cycle = LifeCycle(rule.for_, rule.keep_firing_for)
-        self._reference = Reference(rule.reference) if rule.reference is not None else None
+        self._reference = _made_reference(rule)
+        self._drift = DriftWatch(rule) if rule.kind == "drift" else None
         self._is_renewed = False
         self._n_judged = self._n_held = 0
 
@@ -166,6 +177,11 @@ class _Watch:
         """How it stands; `steps_judged` and `steps_held` tell whether it could be read at all."""
         steps = {"steps_judged": self._n_judged, "steps_held": self._n_held}
         return self.cycle.summary(now_ms) | steps
+
+    def feed(self, readings: Readings, moment: Moment) -> None:
+        """Take in what a batch brought, of a rule that looks at more than its steps."""
+        if self._drift is not None:
+            self._drift.feed(readings, moment.watermark_ms)
 
     def step(self, readings: Readings, moment: Moment, ts_ms: int) -> Notice | None:
         rule, place = self.rule, Place(ts_ms, moment.n_events)
@@ -198,7 +214,8 @@ class _Watch:
         return Notice(self.rule.name, state, ts_ms, record["since"], record)
 
     def state_dict(self) -> State:
-        return {
+        detector = {} if self._drift is None else {"drift": self._drift.state_dict()}
+        return detector | {
             "cycle": self.cycle.state_dict(),
             "reference": None if self._reference is None else self._reference.state_dict(),
             "is_renewed": self._is_renewed,
@@ -209,14 +226,18 @@ class _Watch:
         self.cycle.load_state_dict(state["cycle"])
         if self._reference is not None:
             self._reference.load_state_dict(state["reference"])
+        if self._drift is not None:
+            self._drift.load_state_dict(state["drift"])
         self._is_renewed = state["is_renewed"]
         self._n_judged, self._n_held = state["steps"]
 
     def _levels(self, place: Place) -> _Levels | None:
         """What holds at this step; None for a drop whose reference is not known yet."""
         rule = self.rule
+        if self._drift is not None:
+            return _Levels(None, None, self._drift.level)
         if self._reference is None or rule.reference is None or rule.share is None:
-            assert rule.threshold is not None, "required of every kind but drop"
+            assert rule.threshold is not None, "required of below and above"
             clear = rule.threshold if rule.clear is None else rule.clear
             return _Levels(rule.threshold, clear)
         at = rule.reference.along(place.ts_ms, place.n_events)
@@ -230,7 +251,10 @@ class _Watch:
         return _Levels((1.0 - rule.share) * level, (1.0 - clear_share) * level, level)
 
     def _is_true(self, value: float, levels: _Levels) -> bool:
+        if self._drift is not None:
+            return self._drift.taken_up()
         level = levels.clear if self.cycle.state == "firing" else levels.threshold
+        assert level is not None, "of every kind but drift"
         return value > level if self.rule.kind == "above" else value < level
 
     def _follow(self, place: Place, value: float, levels: _Levels | None) -> None:
@@ -264,7 +288,14 @@ class _Watch:
             "react": rule.react,
             "anchor": moment.anchor,
             "end": {file: dict(cursor) for file, cursor in moment.end.items()},
+            **({} if self._drift is None else self._drift.told()),
         }
+
+
+def _made_reference(rule: Rule) -> Reference | SameTimeReference | None:
+    if isinstance(rule.reference, SameTimeBefore):
+        return SameTimeReference(rule.reference)
+    return None if rule.reference is None else Reference(rule.reference)
 
 
 _NOT_JUDGED: Record = dict.fromkeys(("value", "threshold", "clear", "reference", "samples"))

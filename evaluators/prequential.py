@@ -25,7 +25,7 @@ from evaluators.vocabulary import WINDOWS, family_of, nearest_metric
 from evaluators.windows import WindowSizes
 from stream.durations import DurationMs
 from stream.errors import CheckpointError
-from stream.values import Changes, Outcomes, Reading, Record, State
+from stream.values import Changes, Float64s, Outcomes, Reading, Record, State
 
 DETAILS = ("exposure", "interests", "slices")
 """What families put into a record beside figures and counts."""
@@ -256,6 +256,10 @@ class PrequentialEvaluator:
         if metric in STEP_METRICS:
             return self._steps.reading(over)
         return self._ranking.reading(metric, over)
+
+    def sample_values(self, metric: str) -> Float64s | None:
+        """What each sample of the last update adds to a figure; None but of ranking figures."""
+        return self._ranking.sample_values(metric) if metric in self._ranking.figures else None
 
     def state_dict(self) -> State:
         return {

@@ -52,6 +52,7 @@ class RankingJudge:
         self._compared = compared_names(ranking.ks)
         self._windows = RankWindows((len(learners), self._k + 1), sizes)
         self._joint = JointRanks(len(learners) - 1, self._k + 1)
+        self._last_rank_N = np.zeros(0, np.int64)  # read before the next batch, so no state
         self.n_clicks = 0
         self._n_samples = 0
         self._n_not_admitted = 0
@@ -60,6 +61,7 @@ class RankingJudge:
         """Judge the clicks of a batch, and move the time."""
         is_sample_B = outcomes.is_sample_B
         rank_LN = self._ranks(outcomes)
+        self._last_rank_N = rank_LN[0]
         # A click whose clock is ahead of the stream's time counts as of that time.
         ts_N = np.minimum(outcomes.queries.ts_B[is_sample_B], outcomes.watermark_ms)
         self._windows.update(rank_LN, ts_N, outcomes.watermark_ms)
@@ -94,6 +96,11 @@ class RankingJudge:
             return None
         weight_R = self._weights_FR[self.figures.index(figure)]
         return Reading(float((count_R * weight_R).sum() / n_samples), n_samples)
+
+    def sample_values(self, figure: str) -> Float64s:
+        """What each sample of the last update adds to a figure of the champion, in their order."""
+        values_N: Float64s = self._weights_FR[self.figures.index(figure)][self._last_rank_N]
+        return values_N
 
     def counts(self) -> dict[str, int]:
         """Clicks since start, and what became of them."""

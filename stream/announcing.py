@@ -34,6 +34,11 @@ def notice_text(record: Record) -> str:
     ...     "metric": "ctr", "over": "events", "policy": "main", "threshold": 0.04,
     ...     "samples": 90.0, "severity": "warning", "ts": 5, "since": 5})
     'alert ctr_drop is resolved: ctr of main over events is 0.05'
+    >>> notice_text({"rule": "recall_drift", "state": "firing", "kind": "drift", "value": 0.1234,
+    ...     "metric": "recall@20", "over": "time", "policy": None, "threshold": None,
+    ...     "reference": 0.21, "detector": "adwin", "detected": "down", "severity": "page",
+    ...     "samples": 1200.0, "ts": 5, "since": 5})
+    'alert recall_drift is firing (page): recall@20 over time is 0.1234, adwin: down from 0.21'
     >>> notice_text({"rule": "recall_low", "state": "resolved", "withdrawn": True})
     'alert recall_low is resolved: its rule was withdrawn'
     """
@@ -65,5 +70,10 @@ def _details(record: Record) -> str:
         return f": {figure}{normal}"
     lasted_ms = record["ts"] - record["since"]
     lasted = f" for {lasted_text(lasted_ms)}" if lasted_ms else ""
-    compared = f"{_COMPARED[record['kind']]} {record['threshold']:.4g}"
-    return f" ({record['severity']}): {figure}, {compared}{lasted}"
+    return f" ({record['severity']}): {figure}, {_compared(record)}{lasted}"
+
+
+def _compared(record: Record) -> str:
+    if record["kind"] == "drift":
+        return f"{record['detector']}: {record['detected']} from {record['reference']:.4g}"
+    return f"{_COMPARED[record['kind']]} {record['threshold']:.4g}"

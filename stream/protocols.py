@@ -6,6 +6,7 @@ from typing import Protocol
 from stream.values import (
     Batch,
     Changes,
+    Float64s,
     Outcomes,
     Position,
     Predictions,
@@ -70,7 +71,8 @@ class Evaluator(Protocol):
     `follow` comes after every batch: what items are, and rows that mean others from now on.
     `metrics` is the present state, without side effect; `reading` one figure of it: `over` is
     total, events, time or faded, and `policy` asks for a click metric of that policy's lists
-    alone. None without a sample.
+    alone. None without a sample. `sample_values` is what each sample of the last `update` adds to
+    a metric, in their order; None of metrics whose samples it does not tell.
     """
 
     def update(self, outcomes: Outcomes) -> list[Record]: ...
@@ -80,6 +82,8 @@ class Evaluator(Protocol):
     def metrics(self) -> Record: ...
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None: ...
+
+    def sample_values(self, metric: str) -> Float64s | None: ...
 
     def state_dict(self) -> State: ...
 
