@@ -21,7 +21,7 @@ class Readings(Protocol):
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None: ...
 
-    def sample_values(self, metric: str) -> Float64s | None:
+    def sample_values(self, metric: str, policy: str | None = None) -> Float64s | None:
         """Of each sample judged last, what it adds; None where samples are not known singly."""
         ...
 

@@ -2,9 +2,9 @@
 
 Detectors take their values for independent. Readings of a sliding window are not: two steps apart,
 they are nearly the same samples, and a detector fed with them finds drifts in mere chance. So each
-sample is fed once: ranking figures click by click, or as means of so many clicks; other figures
-that are means of samples as the mean of what came since the value before. Of the rest (an AUC, a
-coverage) only the window itself is known, and is read now and then.
+sample is fed once: ranking figures click by click and CTRs item by item, or as means of so many;
+other figures that are means of samples as the mean of what came since the value before. Of the rest
+(an AUC, a coverage) only the window itself is known, and is read now and then.
 """
 
 import math
@@ -12,8 +12,10 @@ from typing import Protocol
 
 import numpy as np
 
-from evaluators.drift_settings import Feed, is_mean
+from evaluators.drift_settings import Feed, is_mean, is_told_singly
 from stream.values import Float64s, Reading, State
+
+_SCHEMA_VERSION = 1
 
 
 class Readings(Protocol):
@@ -21,7 +23,7 @@ class Readings(Protocol):
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None: ...
 
-    def sample_values(self, metric: str) -> Float64s | None:
+    def sample_values(self, metric: str, policy: str | None = None) -> Float64s | None:
         """Of each sample judged last, what it adds; None where samples are not known singly."""
         ...
 
@@ -58,14 +60,15 @@ class FedValues:
         """The values that a batch has finished, oldest first; `ts_ms` is its watermark."""
         if not is_mean(self._metric):
             return self._window(readings, ts_ms)
-        if "@" in self._metric and self._feed.samples is not None:
-            value_N = readings.sample_values(self._metric)
+        if self._feed.samples is not None and is_told_singly(self._metric):
+            value_N = readings.sample_values(self._metric, self._policy)
             if value_N is not None:
                 return self._blocks(readings, value_N, self._feed.samples)
         return self._since(readings, ts_ms)
 
     def state_dict(self) -> State:
         return {
+            "schema_version": _SCHEMA_VERSION,
             "unfinished_N": self._unfinished_N,
             "slot": self._slot,
             "sum": self._sum,

@@ -21,6 +21,7 @@ _EXPECTED_FEED = (
     f"expected a number of samples from 1 to {MAX_FEED_SAMPLES}, such as 50 samples, or a duration "
     "with its unit, such as 10m or 1h"
 )
+_TOLD_SINGLY = ("ctr", "request_ctr")
 _MEANS_OF_SAMPLES = frozenset(
     (
         "ctr",
@@ -164,13 +165,19 @@ def default_feed(metric: str, detector: DetectorName) -> Feed:
     >>> str(default_feed("recall@20", "adwin")), str(default_feed("recall@20", "kswin"))
     ('1 sample', '100 samples')
     >>> str(default_feed("ctr", "adwin")), str(default_feed("auc", "adwin"))
-    ('100 samples', '1h')
+    ('1 sample', '1h')
     """
-    if is_mean(metric):
-        return _FEED_OF_HITS if "@" in metric and detector != "kswin" else _FEED_OF_MEANS
-    return _FEED_OF_WINDOWS
+    if not is_mean(metric):
+        return _FEED_OF_WINDOWS
+    # A mean of hits tells less than the hits: ADWIN's bound knows the range of values, 0 .. 1.
+    return _FEED_OF_HITS if is_told_singly(metric) and detector != "kswin" else _FEED_OF_MEANS
 
 
 def is_mean(metric: str) -> bool:
     """Whether the metric is a mean over its samples, so that what came since is one too."""
     return "@" in metric or metric in _MEANS_OF_SAMPLES
+
+
+def is_told_singly(metric: str) -> bool:
+    """Whether evaluators tell what each sample of a batch adds to the metric."""
+    return "@" in metric or metric in _TOLD_SINGLY

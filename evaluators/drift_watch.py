@@ -25,7 +25,7 @@ class DriftWatch:
     >>> class Hits:
     ...     def __init__(self, hit): self.hit = hit
     ...     def reading(self, metric, over, policy=None): return Reading(self.hit, 1000)
-    ...     def sample_values(self, metric): return np.full(100, self.hit)
+    ...     def sample_values(self, metric, policy=None): return np.full(100, self.hit)
     >>> watch = DriftWatch(Rule(name="d", kind="drift", metric="recall@20", detector="adwin"))
     >>> for hit in (1.0, 1.0, 1.0, 0.0):
     ...     watch.feed(Hits(hit), ts_ms=1)

@@ -257,9 +257,11 @@ class PrequentialEvaluator:
             return self._steps.reading(over)
         return self._ranking.reading(metric, over)
 
-    def sample_values(self, metric: str) -> Float64s | None:
-        """What each sample of the last update adds to a figure; None but of ranking figures."""
-        return self._ranking.sample_values(metric) if metric in self._ranking.figures else None
+    def sample_values(self, metric: str, policy: str | None = None) -> Float64s | None:
+        """What each sample of the last update adds to a figure; None where that is not told."""
+        if metric in self._ranking.figures:
+            return self._ranking.sample_values(metric)
+        return self._clicks.sample_values(metric, policy)
 
     def state_dict(self) -> State:
         return {
