@@ -248,3 +248,107 @@ def test_a_reference_without_two_steps_in_it_is_refused():
             check_rules(config, (20,))
     for reference in ("2m", "10 events"):
         check_rules(AlertsConfig(rules=[drop | {"reference": reference}]), (20,))
+
+
+DRIFT = {"name": "d", "kind": "drift", "metric": "recall@20", "detector": "adwin"}
+SAME_TIME = {**DROP, "reference": {"same_time_before": "6d", "over": "2h"}}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        DRIFT,
+        {**DRIFT, "parameters": {"delta": 0.01, "clock": 4}, "direction": "both", "react": "boost"},
+        {**DRIFT, "detector": "kswin", "feed": "50 samples", "keep_firing_for": "3000 events"},
+        {**DRIFT, "detector": "page_hinkley", "feed": "10m"},
+        SAME_TIME,
+        {**SAME_TIME, "clear_share": 0.1},
+    ],
+)
+def test_drifts_and_same_times_read_back_as_they_are_written(rule):
+    config = AlertsConfig.model_validate({"rules": [rule]}, context=WRITTEN_BY_PEOPLE)
+    check_rules(config, KS)
+    written = config.model_dump(mode="json")
+    assert {key: written["rules"][0][key] for key in rule} == {**rule}
+    assert AlertsConfig.model_validate(written, context=WRITTEN_BY_PEOPLE) == config
+
+
+def test_a_drift_is_kept_for_an_hour_unless_told():
+    assert Rule.model_validate(DRIFT).keep_firing_for == Span(3_600_000)
+    assert Rule.model_validate({**DRIFT, "keep_firing_for": "0s"}).keep_firing_for == Span(0)
+    assert Rule.model_validate(BELOW).keep_firing_for == Span(0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        (
+            {**DRIFT, "detector": "adwinn"},
+            ".detector: there is no detector 'adwinn'; did you mean 'adwin'? There are adwin, ",
+        ),
+        (
+            {**DRIFT, "parameters": {"dleta": 1}},
+            ": rule d: parameters: adwin has no 'dleta'; did you mean 'delta'?",
+        ),
+        ({**DRIFT, "parameters": {"delta": "x"}}, ": rule d: parameters: delta: input should be a"),
+        ({**DRIFT, "feed": 5}, ".feed: expected a number of samples from 1 to 100000, such as 50"),
+        ({**DRIFT, "for": "5m"}, ": rule d: for 5m belongs to conditions that last, a drift is"),
+        ({**DRIFT, "direction": "left"}, ".direction: input should be 'worse', 'down', 'up' or"),
+        ({**DRIFT, "threshold": 0.1}, ": rule d: threshold belongs to kind below and above, but"),
+        (
+            {key: value for key, value in DRIFT.items() if key != "detector"},
+            ": rule d: kind drift needs detector; write for example detector: adwin",
+        ),
+        ({**BELOW, "feed": "1h"}, ": rule recall_low: feed belongs to kind drift, but the rule is"),
+        ({**DRIFT, "feeds": "1h"}, ": rule d: unknown key 'feeds'; did you mean 'feed'?"),
+        (
+            {**DROP, "reference": {"same_time_befor": "7d"}},
+            ".reference: rule: unknown key 'same_time_befor'; did you mean 'same_time_before'?",
+        ),
+        (
+            {**DROP, "reference": {"over": "1h"}},
+            ".reference: same_time_before: field required",
+        ),
+        (
+            {**DROP, "reference": {"same_time_before": 7}},
+            ".reference: same_time_before: expected a duration with its unit, such as 500ms, 30s, ",
+        ),
+        (
+            {**DROP, "reference": {"same_time_before": "1d", "over": "2d"}},
+            ".reference: same_time_before 1d must be 1 to 10000 times over 2d; write for example ",
+        ),
+        (
+            {**DROP, "reference": {"same_time_before": "7d", "over": "1m"}},
+            ".reference: same_time_before 1w must be 1 to 10000 times over 1m; write for example ",
+        ),
+        ({**DROP, "reference": "a week"}, ".reference: expected a duration with its unit, such as"),
+    ],
+)
+def test_drifts_and_same_times_that_cannot_be_are_refused(tmp_path, rule, told):
+    assert refusal(tmp_path, rule).startswith(f"alerts.rules.0{told}")
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({**DRIFT, "metric": "recal@20"}, "metric 'recal@20' does not exist"),
+        (
+            {**DRIFT, "metric": "calibration_ratio"},
+            "neither side of calibration_ratio is the worse one; write direction: down, up or both",
+        ),
+        (
+            {**DRIFT, "metric": "auc", "feed": "50 samples"},
+            "feed 50 samples is refused on auc, which is no mean of its samples",
+        ),
+        ({**DRIFT, "metric": "ctr", "react": "rollback"}, "react rollback is refused on ctr"),
+    ],
+)
+def test_a_drift_that_does_not_fit_its_metric_is_refused(rule, told):
+    assert unfit(**rule).startswith(f"alerts.rules: rule d: {told}")
+
+
+def test_a_same_time_without_two_steps_in_it_is_refused():
+    config = AlertsConfig(rules=[SAME_TIME], evaluate_every="90m")
+    with pytest.raises(ValueError, match=r"reference.over 2h holds fewer than two steps of eval"):
+        check_rules(config, KS)
+    check_rules(AlertsConfig(rules=[SAME_TIME], evaluate_every="1h"), KS)
