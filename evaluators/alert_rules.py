@@ -1,10 +1,10 @@
 """Alert rules as they are written, and what is refused before the first event.
 
 A rule watches one figure over one window. `below` and `above` compare it with a threshold, `drop`
-with its own trailing reference, `worse_than` champion with shadow.
+with its own trailing reference, or with that of the same time before; `worse_than` compares
+champion with shadow, and `drift` asks a detector.
 """
 
-import math
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,19 +19,15 @@ from pydantic import (
 )
 
 from evaluators.annotations import Annotations, check_fields
+from evaluators.drift_parameters import DetectorSetting
+from evaluators.drift_settings import Direction, DriftSettings, FeedSetting
 from evaluators.mutes import Inhibitions, Silences, check_mutes
 from evaluators.rule_labels import Labels, Runbook
-from evaluators.vocabulary import (
-    METRICS_BY_POLICY,
-    OFF_POLICY_METRICS,
-    POLICY_METRICS,
-    metric_ranges,
-    nearest_metric,
-)
-from stream.durations import DurationMs, Span, SpanSetting, format_duration_ms
+from evaluators.same_time import ReferenceSetting
+from stream.durations import DurationMs, Span, SpanSetting
 from stream.rule_naming import RuleName, refuse_unknown_keys, rule_title
 
-Kind = Literal["below", "above", "drop", "worse_than"]
+Kind = Literal["below", "above", "drop", "worse_than", "drift"]
 Reaction = Literal["none", "boost", "freeze", "rollback"]
 
 # The keys that belong to some kinds only; those named first are required.
@@ -40,19 +36,24 @@ _KEYS_OF: dict[Kind, tuple[str, ...]] = {
     "above": ("threshold", "clear"),
     "drop": ("share", "reference", "clear_share"),
     "worse_than": ("shadow", "margin", "arl_events"),
+    "drift": ("detector", "parameters", "direction", "feed"),
 }
 _REQUIRED_OF: dict[Kind, tuple[str, ...]] = {
     "below": ("threshold",),
     "above": ("threshold",),
     "drop": ("share", "reference"),
     "worse_than": ("shadow",),
+    "drift": ("detector",),
 }
 _EXAMPLE_OF = {
     "threshold": "0.18",
     "share": "0.2",
     "reference": "7d or 50000 events",
     "shadow": "session_knn",
+    "detector": "adwin",
 }
+# A drift is found at one moment: so long a rule fires after the last one, unless told.
+_KEPT_AFTER_A_DRIFT = "1h"
 
 _Factor = Annotated[float, Field(ge=1.0, le=100.0)]
 _Limit = Annotated[DurationMs, Field(gt=0)]
@@ -66,8 +67,8 @@ class Rule(BaseModel):
     name : str
         Names the alert everywhere; `[a-z0-9_-]+`, each once.
     kind : str
-        `below` or `above` a threshold, a `drop` by a share of its own reference, or `worse_than`
-        a shadow.
+        `below` or `above` a threshold, a `drop` by a share of its own reference, `worse_than` a
+        shadow, or a `drift` that a detector finds.
     metric : str
         The champion's figure, such as `recall@20` or `ctr`.
     over : str
@@ -81,10 +82,11 @@ class Rule(BaseModel):
         this level, on the good side of `threshold`.
     share : float
         `drop`: true while the value is below (1 - share) x reference; in (0, 1).
-    reference : span
+    reference : span or SameTimeBefore
         `drop`: the reference is the mean of the rule's own readings over this much of the stream
         before; it stands still while the rule is pending or fires. A rule that has fired for as
-        long as this takes the new level for normal and resolves.
+        long as this takes the new level for normal and resolves. `{same_time_before: 7d, over: 1h}`
+        is the mean around the same time of the week before.
     clear_share : float, optional
         `drop`: like `clear`: it resolves at (1 - clear_share) x reference.
     shadow : str
@@ -95,12 +97,22 @@ class Rule(BaseModel):
     arl_events : float, optional
         `worse_than`: samples up to a false alarm, at least this many on average; a million if
         unset.
+    detector : str
+        `drift`: adwin, kswin or page_hinkley, of River.
+    parameters : mapping
+        `drift`: the detector's, by River's names; see `drift_settings`.
+    direction : str
+        `drift`: which shifts count: `worse`, the default, or down, up or both.
+    feed : str
+        `drift`: what one value of the detector stands for: `50 samples` or `10m`; see
+        `drift_feed`.
     for : span
         How long the condition must be true before the rule fires: `30m` or `5000 events`.
     keep_firing_for : span
-        How long the condition must be false before a rule that fires resolves.
+        How long the condition must be false before a rule that fires resolves; of a `drift` an
+        hour unless told, since its condition is true at the step that takes up a detection.
     min_samples : int
-        With fewer samples behind the figure the state is held.
+        With fewer samples behind the figure the state is held, and no detector fed.
     severity : str
         For whoever is told: page, warning or info.
     react : str
@@ -125,11 +137,15 @@ class Rule(BaseModel):
     threshold: FiniteFloat | None = None
     clear: FiniteFloat | None = None
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
-    reference: SpanSetting | None = None
+    reference: ReferenceSetting | None = None
     clear_share: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
     shadow: str | None = None
     margin: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
     arl_events: Annotated[float, Field(ge=1_000.0, le=1e15)] | None = None
+    detector: DetectorSetting | None = None
+    parameters: dict[str, Any] | None = None
+    direction: Direction | None = None
+    feed: FeedSetting | None = None
     for_: SpanSetting = Field(default=Span(time_ms=0), alias="for")
     keep_firing_for: SpanSetting = Span(time_ms=0)
     min_samples: PositiveInt = 100
@@ -161,7 +177,15 @@ class Rule(BaseModel):
     @classmethod
     def _keys_are_known(cls, values: Any) -> Any:
         refuse_unknown_keys(cls, values)
+        if isinstance(values, dict) and values.get("kind") == "drift":
+            return {"keep_firing_for": _KEPT_AFTER_A_DRIFT, **values}
         return values
+
+    @property
+    def drift(self) -> DriftSettings:
+        """What a rule of kind `drift` looks for."""
+        assert self.detector is not None, "required of kind drift"
+        return DriftSettings(self.metric, self.detector, self.parameters, self.direction, self.feed)
 
     @model_validator(mode="after")
     def _keys_fit_the_kind(self) -> "Rule":
@@ -187,7 +211,20 @@ class Rule(BaseModel):
                 raise ValueError(f"{title}: {err}") from err
         if self.reference is not None and self.reference.size == 0:
             raise ValueError(f"{title}: reference is 0; write for example 7d or 50000 events")
+        if self.kind == "drift":
+            self._check_detector(title)
         return self
+
+    def _check_detector(self, title: str) -> None:
+        try:
+            _ = self.drift.parameters
+        except ValueError as err:
+            raise ValueError(f"{title}: {err}") from err
+        if self.for_.size:
+            raise ValueError(
+                f"{title}: for {self.for_} belongs to conditions that last, a drift is found at "
+                "one moment; leave it out, and say with keep_firing_for how long the rule fires"
+            )
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -304,77 +341,3 @@ class AlertsConfig(BaseModel):
     def labels_of_rules(self) -> dict[str, dict[str, str]]:
         """All labels of each rule, by its name."""
         return {rule.name: rule.all_labels for rule in self.rules}
-
-
-def check_rules(config: AlertsConfig, ks: tuple[int, ...]) -> None:
-    """Check the rules against what is judged.
-
-    Parameters
-    ----------
-    config : AlertsConfig
-        The rules.
-    ks : tuple of int
-        The list lengths of `ranking.ks`: they decide which figures exist.
-
-    Raises
-    ------
-    ValueError
-        If a rule watches a figure that does not exist, compares it with what it can never
-        reach, or would learn or unlearn for a figure that another policy earned.
-    """
-    ranges = metric_ranges(ks)
-    for rule in config.rules:
-        title = f"alerts.rules: {rule_title(rule.name)}"
-        if rule.metric not in ranges:
-            lengths = f" (ranking.ks: {', '.join(map(str, ks))})" if "@" in rule.metric else ""
-            raise ValueError(
-                f"{title}: metric {rule.metric!r} does not exist{lengths}; "
-                f"did you mean {nearest_metric(rule.metric, ks)!r}?"
-            )
-        if rule.policy is not None and rule.metric not in METRICS_BY_POLICY:
-            raise ValueError(
-                f"{title}: {rule.metric} is not kept by policy, got policy {rule.policy!r}; leave "
-                f"it out or watch one of {', '.join(sorted(METRICS_BY_POLICY))}"
-            )
-        _check_levels(title, rule, ranges[rule.metric])
-        _check_reference(title, rule, config.evaluate_every)
-        whose = "the policy that showed the lists" if rule.metric in POLICY_METRICS else None
-        if rule.metric in OFF_POLICY_METRICS and rule.policy is not None:
-            whose = f"the policy {rule.policy!r}"
-        if rule.react in ("freeze", "rollback") and whose is not None:
-            raise ValueError(
-                f"{title}: react {rule.react} is refused on {rule.metric}: {whose} "
-                "earned it, not the champion's weights; write react: boost or none, or "
-                "watch a ranking figure such as recall"
-            )
-
-
-def _check_reference(title: str, rule: Rule, every_ms: int) -> None:
-    """A reference without a step in it is never known."""
-    stretch_ms = None if rule.reference is None else rule.reference.time_ms
-    if stretch_ms is not None and stretch_ms < 2 * every_ms:
-        raise ValueError(
-            f"{title}: reference {rule.reference} holds fewer than two steps of evaluate_every "
-            f"{format_duration_ms(every_ms)}; write a longer reference, such as "
-            f"{format_duration_ms(100 * every_ms)}"
-        )
-
-
-def _check_levels(title: str, rule: Rule, metric_range: tuple[float, float]) -> None:
-    low, high = metric_range
-    for key, level in (("threshold", rule.threshold), ("clear", rule.clear)):
-        if level is not None and not low <= level <= high:
-            raise ValueError(
-                f"{title}: {key} {level:g} is outside the range of {rule.metric}; write a number "
-                f"{_between(low, high)}"
-            )
-    never = low if rule.kind == "below" else high
-    if rule.threshold == never:
-        raise ValueError(
-            f"{title}: {rule.metric} is never {rule.kind} {never:g}, so the rule could not fire; "
-            f"write a threshold {'above' if rule.kind == 'below' else 'below'} that"
-        )
-
-
-def _between(low: float, high: float) -> str:
-    return f"between {low:g} and {high:g}" if math.isfinite(high) else f"of at least {low:g}"

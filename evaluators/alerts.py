@@ -7,13 +7,15 @@ from typing import Protocol
 from evaluators.alert_cycle import LifeCycle, Place
 from evaluators.alert_rules import AlertsConfig, Rule
 from evaluators.annotations import rendered
+from evaluators.drift_watch import DriftWatch
 from evaluators.mutes import Mutes
 from evaluators.reference import Reference
+from evaluators.same_time import SameTimeBefore, SameTimeReference
 from evaluators.telling import Change, Telling
 from evaluators.worse_than import Leads, WorseThan
 from stream.errors import CheckpointError
 from stream.notices import AlertState, Moment, Notice
-from stream.values import Reading, Record, State
+from stream.values import Float64s, Reading, Record, State
 
 _SCHEMA_VERSION = 3
 
@@ -22,6 +24,10 @@ class Readings(Leads, Protocol):
     """Where rules read their figures; an evaluator is one."""
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None: ...
+
+    def sample_values(self, metric: str, policy: str | None = None) -> Float64s | None:
+        """Of each sample judged last, what it adds; None where samples are not known singly."""
+        ...
 
 
 class Alerts:
@@ -36,7 +42,8 @@ class Alerts:
     `min_samples` samples, is skipped by the rule: its state is held. Its durations go on, so that
     a condition which is true again after a gap has lasted through it.
 
-    Rules of kind `worse_than` hear the samples of every batch, whether it is a step or not.
+    Rules of kind `worse_than` hear the samples of every batch, whether it is a step or not, and
+    detectors of drifts take in what each batch brought; what they found is true at the next step.
     After all rules have stepped it is known which of them fire, and so whose notices are muted.
     That a rule which goes on firing became muted, or is no longer, is a notice of its own.
 
@@ -73,7 +80,7 @@ class Alerts:
     def step(self, readings: Readings, moment: Moment) -> list[Notice]:
         """Step all rules if the watermark passed the grid; the changes, in the order of rules."""
         for watch in self._watches:
-            watch.feed(readings)
+            watch.feed(readings, moment)
         if not moment.watermark_ms:  # nothing has told the time yet
             return []
         before_ms = self._ts_ms
@@ -166,19 +173,20 @@ class Alerts:
 class _Levels:
     """What a value is compared with, and from what level on a rule that fires resolves."""
 
-    threshold: float
-    clear: float
+    threshold: float | None
+    clear: float | None
     reference: float | None = None
 
 
 class _Watch:
-    """One rule: its condition, its life cycle and, of a drop, its reference."""
+    """One rule: its condition, its life cycle and its reference or detector."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.cycle = LifeCycle(rule.for_, rule.keep_firing_for)
-        self._reference = Reference(rule.reference) if rule.reference is not None else None
+        self._reference = _made_reference(rule)
         self._rival = WorseThan(rule) if rule.kind == "worse_than" else None
+        self._drift = DriftWatch(rule) if rule.kind == "drift" else None
         self._telling = Telling()
         self._judged: Record = _NOT_JUDGED  # what the last step that judged was about
         self._is_renewed = False
@@ -189,10 +197,12 @@ class _Watch:
         steps = {"steps_judged": self._n_judged, "steps_held": self._n_held}
         return self.cycle.summary(now_ms) | {"muted_by": list(self._telling.muted_by)} | steps
 
-    def feed(self, readings: Readings) -> None:
-        """Hear what the last batch was judged by."""
+    def feed(self, readings: Readings, moment: Moment) -> None:
+        """Take in what a batch brought, of a rule that looks at more than its steps."""
         if self._rival is not None:
             self._rival.feed(readings)
+        if self._drift is not None and moment.watermark_ms:  # before, nothing has told the time
+            self._drift.feed(readings, moment.watermark_ms)
 
     def step(self, readings: Readings, moment: Moment, ts_ms: int) -> AlertState | None:
         rule, place = self.rule, Place(ts_ms, moment.n_events)
@@ -239,7 +249,8 @@ class _Watch:
         return self._notice(state, moment, ts_ms, _NOT_JUDGED | details)
 
     def state_dict(self) -> State:
-        return {
+        detector = {} if self._drift is None else {"drift": self._drift.state_dict()}
+        return detector | {
             "cycle": self.cycle.state_dict(),
             "reference": None if self._reference is None else self._reference.state_dict(),
             "rival": None if self._rival is None else self._rival.state_dict(),
@@ -257,6 +268,8 @@ class _Watch:
             self._rival.load_state_dict(state["rival"])
         self._telling.load_state_dict(state["telling"])
         self._judged = dict(state["judged"])
+        if self._drift is not None:
+            self._drift.load_state_dict(state["drift"])
         self._is_renewed = state["is_renewed"]
         self._n_judged, self._n_held = state["steps"]
 
@@ -270,6 +283,8 @@ class _Watch:
         rule = self.rule
         if self._rival is not None:
             return _Levels(self._rival.threshold, self._rival.threshold)
+        if self._drift is not None:
+            return _Levels(None, None, self._drift.level)
         if self._reference is None or rule.reference is None or rule.share is None:
             assert rule.threshold is not None, "required of below and above"
             clear = rule.threshold if rule.clear is None else rule.clear
@@ -287,7 +302,10 @@ class _Watch:
     def _is_true(self, value: float, levels: _Levels) -> bool:
         if self._rival is not None:
             return self._rival.is_worse
+        if self._drift is not None:
+            return self._drift.taken_up()
         level = levels.clear if self.cycle.state == "firing" else levels.threshold
+        assert level is not None, "of every kind but drift"
         return value > level if self.rule.kind == "above" else value < level
 
     def _follow(self, place: Place, value: float, levels: _Levels | None) -> None:
@@ -325,10 +343,17 @@ class _Watch:
             "anchor": moment.anchor,
             "end": {file: dict(cursor) for file, cursor in moment.end.items()},
             **({} if self._rival is None else self._rival.record()),
+            **({} if self._drift is None else self._drift.told()),
             **details,
         }
         record["annotations"] = rendered(rule.annotations, record)
         return Notice(rule.name, state, ts_ms, record["since"], record, is_transition)
+
+
+def _made_reference(rule: Rule) -> Reference | SameTimeReference | None:
+    if isinstance(rule.reference, SameTimeBefore):
+        return SameTimeReference(rule.reference)
+    return None if rule.reference is None else Reference(rule.reference)
 
 
 _NOT_JUDGED: Record = dict.fromkeys(("value", "threshold", "clear", "reference", "samples"))

@@ -21,7 +21,7 @@ from evaluators.paired_losses import PairedLosses, loss_lead
 from evaluators.row_windows import RowSamples, row_samples
 from evaluators.windows import WINDOWS, TimeBuckets, WindowSizes
 from stream.conversions import Conversions
-from stream.values import Float64s, Int64s, Matured, Reading, Record, State
+from stream.values import Bools, Float64s, Int64s, Matured, Reading, Record, State
 
 MAX_POLICIES = 8
 OTHER_POLICIES = "other"
@@ -54,6 +54,7 @@ class ClicksConfig(BaseModel):
 
 
 _DEFAULTS = ClicksConfig()
+_TOLD_SINGLY = ("ctr", "request_ctr")
 
 
 class ClickJudge:
@@ -88,6 +89,7 @@ class ClickJudge:
         self._models = [ProbabilityWindows(sizes, threshold=config.threshold) for _ in learners]
         self._paired = [PairedLosses() for _ in learners[1:]]
         self._policies: list[str] = []
+        self._last: dict[str, tuple[Bools, Int64s]] = {}  # read before the next batch: no state
         self._n_lists = 0
         self.n_shown = 0
         self._n_invalid = 0
@@ -102,6 +104,7 @@ class ClickJudge:
                 model.empty(slots)
         for paired in self._paired:
             paired.pass_by()
+        self._last = {}
         if len(matured):
             self._judge_lists(matured, watermark_ms)
         if len(conversions):
@@ -156,6 +159,17 @@ class ClickJudge:
             return self._models[0].reading(metric, over, row)
         return self._shares[metric].reading(over, row)
 
+    def sample_values(self, metric: str, policy: str | None = None) -> Float64s | None:
+        """Of each list or item of the last update 1.0 if it was clicked; None but of CTRs."""
+        if metric not in _TOLD_SINGLY:
+            return None
+        if metric not in self._last or (policy is not None and policy not in self._policies):
+            return np.zeros(0)
+        is_clicked_S, row_S = self._last[metric]
+        if policy is not None:
+            is_clicked_S = is_clicked_S[row_S == 1 + self._policies.index(policy)]
+        return is_clicked_S.astype(np.float64)
+
     def counts(self) -> dict[str, int]:
         """Lists and items judged since start, and probabilities of any learner left out."""
         return {
@@ -198,9 +212,11 @@ class ClickJudge:
         has_click_N = np.bincount(list_of_S[is_clicked_S], minlength=len(matured)) > 0
         list_M, samples = self._by_row(row_N, slot_N)
         self._shares["request_ctr"].update(samples, has_click_N[list_M])
+        self._last["request_ctr"] = has_click_N, row_N
         row_S, slot_S = row_N[list_of_S], slot_N[list_of_S]
         item_M, samples = self._by_row(row_S, slot_S)
         self._shares["ctr"].update(samples, is_clicked_S[item_M])
+        self._last["ctr"] = is_clicked_S, row_S
         self._n_lists += len(matured)
         self.n_shown += len(is_clicked_S)
         for learner, windows in zip(self._learners, self._models, strict=True):

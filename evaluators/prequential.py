@@ -281,6 +281,11 @@ class PrequentialEvaluator:
     def leads(self, shadow: str, metric: str) -> Float64s:
         return self._paired.leads(shadow, metric)
 
+    def sample_values(self, metric: str, policy: str | None = None) -> Float64s | None:
+        if metric in self._ranking.figures:
+            return self._ranking.sample_values(metric)
+        return self._clicks.sample_values(metric, policy)
+
     def state_dict(self) -> State:
         return {
             "schema_version": _SCHEMA_VERSION,

@@ -107,6 +107,11 @@ class RankingJudge:
         lead_N: Float64s = weight_R[self.last_rank_LN[0]] - weight_R[self.last_rank_LN[row]]
         return lead_N
 
+    def sample_values(self, figure: str) -> Float64s:
+        """What each sample of the last update adds to a figure of the champion, in their order."""
+        values_N: Float64s = self._weights_FR[self.figures.index(figure)][self.last_rank_LN[0]]
+        return values_N
+
     def counts(self) -> dict[str, int]:
         """Clicks since start, and what became of them."""
         return {

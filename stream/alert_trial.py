@@ -16,13 +16,13 @@ from typing import Any
 from evaluators.alert_rules import AlertsConfig, Rule
 from evaluators.alerts import Alerts
 from stream.build import METRICS_FILE
-from stream.durations import lasted_text
+from stream.durations import Span, lasted_text
 from stream.errors import UsageError
 from stream.notices import Moment
 from stream.reporting.alert_episodes import AlertLog, read_alerts
 from stream.reporting.json_lines import JsonLines
 from stream.sinks.segments import full_segments
-from stream.values import Reading, Record
+from stream.values import Float64s, Reading, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,15 @@ class RecordedFigures:
             return None
         return Reading(float(value), float(samples))
 
+    def lead(self, shadow: str, metric: str, over: str) -> Reading | None:
+        raise _not_recorded(f"how far the champion is ahead of {shadow} in {metric} over {over}")
+
+    def leads(self, shadow: str, metric: str) -> Float64s:
+        raise _not_recorded(f"how far the champion is ahead of {shadow} in {metric} by sample")
+
+    def sample_values(self, metric: str, policy: str | None = None) -> Float64s | None:
+        raise _not_recorded(f"the samples of {metric} of {policy or 'the champion'}")
+
     def figures(self, policy: str | None) -> Record:
         """The figures of a policy's lists, or the champion's."""
         if policy is None:
@@ -91,19 +100,22 @@ def try_rules(config: AlertsConfig, path: Path) -> Trial:
     Raises
     ------
     UsageError
-        If the file holds no record of metrics, or a rule's figure is in none of its records.
+        If the file holds no record of metrics, a rule's figure is in none of its records, or no
+        rule can be tried on records.
     """
+    if not _tried(config).rules:
+        raise UsageError(f"no rule can be tried: {' '.join(_left_out_notes(config))}")
     if path.is_dir():
         path = path / METRICS_FILE
     if not path.is_file() and not full_segments(path):
         raise UsageError(f"{path}: no such file; name the {METRICS_FILE} of a run, or its folder")
     lines = JsonLines(path)
-    walk = _Walk(config)
+    walk = _Walk(_tried(config))
     for record in lines:
         walk.take(record)
     if not walk.ts_ms:
         raise UsageError(f"{path}: {_nothing_text(lines, walk)}")
-    if absent := [walk.absent_text(rule) for rule in config.rules if rule.name not in walk.known]:
+    if absent := [walk.absent_text(rule) for rule in walk.unread_rules()]:
         raise UsageError("\n".join(f"{path}: {text}" for text in absent))
     steps_ms = [after - before for before, after in zip(walk.ts_ms, walk.ts_ms[1:], strict=False)]
     step_ms = round(median(steps_ms)) if steps_ms else 0
@@ -116,7 +128,11 @@ def try_rules(config: AlertsConfig, path: Path) -> Trial:
         first_ms=walk.ts_ms[0],
         last_ms=walk.ts_ms[-1],
         step_ms=step_ms,
-        notes=(*_grid_notes(config, walk, step_ms), *_line_notes(lines, walk)),
+        notes=(
+            *_left_out_notes(config),
+            *_grid_notes(_tried(config), walk, step_ms),
+            *_line_notes(lines, walk),
+        ),
     )
 
 
@@ -159,6 +175,10 @@ class _Walk:
             and figures.reading(rule.metric, rule.over, rule.policy) is not None
         }
 
+    def unread_rules(self) -> list[Rule]:
+        """The rules that found nothing to read in any record."""
+        return [rule for rule in self._config.rules if rule.name not in self.known]
+
     def absent_text(self, rule: Rule) -> str:
         """Why a rule finds nothing to read, and what it may have meant."""
         figures = RecordedFigures(self._newest)
@@ -176,7 +196,27 @@ class _Walk:
         return f"{title} {rule.metric} over {rule.over}, which no record holds; {hint}"
 
 
+_HEAR_SAMPLES = ("worse_than", "drift")
 _OVERS = ("total", "events", "time", "faded")
+
+
+def _not_recorded(what: str) -> LookupError:
+    """Rules that ask for it are not tried: see `_tried`."""
+    return LookupError(f"records of metrics do not hold {what}")
+
+
+def _tried(config: AlertsConfig) -> AlertsConfig:
+    """The rules that need nothing but figures, and the mutes among them."""
+    rules = tuple(rule for rule in config.rules if rule.kind not in _HEAR_SAMPLES)
+    return config.model_copy(update={"rules": rules})
+
+
+def _left_out_notes(config: AlertsConfig) -> Iterable[str]:
+    if left_out := [rule.name for rule in config.rules if rule.kind in _HEAR_SAMPLES]:
+        yield (
+            f"Rules of kind {' and '.join(_HEAR_SAMPLES)} hear every sample, which records do not "
+            f"hold, and are not tried ({', '.join(left_out)})."
+        )
 
 
 def _grid_notes(config: AlertsConfig, walk: _Walk, step_ms: int) -> Iterable[str]:
@@ -191,7 +231,7 @@ def _grid_notes(config: AlertsConfig, walk: _Walk, step_ms: int) -> Iterable[str
         rule.name
         for rule in config.rules
         for span in (rule.for_, rule.keep_firing_for, rule.reference)
-        if span is not None and span.events is not None
+        if isinstance(span, Span) and span.events is not None
     ]
     if in_events and not walk.counts_taken_in:
         yield (

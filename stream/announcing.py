@@ -44,6 +44,11 @@ def notice_text(record: Record) -> str:
     ...     "metric": "recall@20", "over": "time", "policy": None, "shadow": "item_knn",
     ...     "threshold": 0.0, "severity": "page", "ts": 5, "since": 5})
     'alert beaten is firing (page): recall@20 ahead of item_knn over time is -0.021, below 0'
+    >>> notice_text({"rule": "recall_drift", "state": "firing", "kind": "drift", "value": 0.1234,
+    ...     "metric": "recall@20", "over": "time", "policy": None, "threshold": None,
+    ...     "reference": 0.21, "detector": "adwin", "detected": "down", "severity": "page",
+    ...     "samples": 1200.0, "ts": 5, "since": 5})
+    'alert recall_drift is firing (page): recall@20 over time is 0.1234, adwin: down from 0.21'
     >>> notice_text({"rule": "recall_low", "state": "resolved", "withdrawn": True})
     'alert recall_low is resolved: its rule was withdrawn'
     >>> notice_text({"rule": "ctr_drop", "state": "firing", "change": "unmuted", "kind": "drop",
@@ -84,5 +89,10 @@ def _details(record: Record) -> str:
         return f": {figure}{normal}"
     lasted_ms = record["ts"] - record["since"]
     lasted = f" for {lasted_text(lasted_ms)}" if lasted_ms else ""
-    compared = f"{_COMPARED[record['kind']]} {record['threshold']:.4g}"
-    return f" ({record['severity']}): {figure}, {compared}{lasted}"
+    return f" ({record['severity']}): {figure}, {_compared(record)}{lasted}"
+
+
+def _compared(record: Record) -> str:
+    if record["kind"] == "drift":
+        return f"{record['detector']}: {record['detected']} from {record['reference']:.4g}"
+    return f"{_COMPARED[record['kind']]} {record['threshold']:.4g}"

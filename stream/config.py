@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from evaluators.alert_rules import AlertsConfig, check_rules
+from evaluators.alert_rules import AlertsConfig
 from evaluators.prequential import EvaluatorConfig
 from evaluators.ranking import RankingConfig
+from evaluators.rule_checks import check_rules
 from evaluators.vocabulary import MODEL_METRICS, OFF_POLICY_METRICS, STEP_METRICS, family_of
 from evaluators.worse_than import check_rivals
 from learners.blend import BlendConfig

@@ -73,7 +73,9 @@ class Evaluator(Protocol):
     total, events, time or faded, and `policy` asks for a click metric of that policy's lists
     alone. None without a sample. `lead` is how far the champion is ahead of a shadow over a
     window, above 0 where it is better, of losses too; `leads` the same by sample, of those that
-    the last `update` judged, oldest first; none after a state was loaded.
+    the last `update` judged, oldest first; none after a state was loaded. `sample_values` is what
+    each of those samples adds to a metric, in their order; None of metrics whose samples it does
+    not tell.
     """
 
     def update(self, outcomes: Outcomes) -> list[Record]: ...
@@ -87,6 +89,7 @@ class Evaluator(Protocol):
     def lead(self, shadow: str, metric: str, over: str) -> Reading | None: ...
 
     def leads(self, shadow: str, metric: str) -> Float64s: ...
+    def sample_values(self, metric: str, policy: str | None = None) -> Float64s | None: ...
 
     def state_dict(self) -> State: ...
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 # Names stand in files, on terminals and in the names of records.
 _NAME = re.compile(r"[a-z0-9_-]{1,100}")
@@ -61,3 +61,25 @@ def nearest_text(name: object, known: Sequence[str], what: str = "keys") -> str:
     """
     nearest = difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean {nearest[0]!r}?" if nearest else f"known {what}: {', '.join(known)}"
+
+
+def first_error(err: ValidationError) -> str:
+    """The first thing wrong with a part of a rule, after the name of the part it is wrong with.
+
+    Examples
+    --------
+    >>> class Length(BaseModel):
+    ...     over: int
+    >>> try:
+    ...     Length(over="x")
+    ... except ValidationError as err:
+    ...     first_error(err)
+    "over: input should be a valid integer, unable to parse string as an integer, got 'x'"
+    """
+    first = err.errors()[0]
+    said = first["msg"].removeprefix("Value error, ")
+    where = ".".join(map(str, first["loc"]))
+    if not where:
+        return said
+    got = f", got {first['input']!r}" if first["type"] != "missing" else ""
+    return f"{where}: {said[0].lower()}{said[1:]}{got}"

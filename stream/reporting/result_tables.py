@@ -282,7 +282,8 @@ def _worst(run: RunData, episode: Episode) -> float | None:
         ts_ms_R = run.metrics.ts_ms_R
         is_within_R = (ts_ms_R >= episode.pending_ms) & (ts_ms_R <= _end_ms(run, episode))
         values += column[is_within_R].tolist()
-    return worst_value(values, episode.text("kind"))
+    is_up = episode.text("detected") == "up"  # of a drift: to which side
+    return worst_value(values, "above" if is_up else episode.text("kind"))
 
 
 def _end_ms(run: RunData, episode: Episode) -> int:

@@ -125,6 +125,34 @@ class EvaluatorContract:
                     reading = evaluator.reading(name, window, policy)
                     assert reading == reading_of(figure, window), name
 
+    def test_a_figure_since_start_is_the_mean_of_what_its_samples_add(self) -> None:
+        evaluator = self.make()
+        values_of: dict[tuple[str, str | None], list[float]] = {}
+        for outcomes in stream_of_outcomes():
+            evaluator.update(outcomes)
+            for metric in evaluator.metrics()["metrics"]:
+                for policy in POLICIES if metric == "ctr" else (None,):
+                    if (value_N := evaluator.sample_values(metric, policy)) is not None:
+                        values_of.setdefault((metric, policy), []).extend(value_N.tolist())
+        assert {("recall@20", None), ("ctr", "random")} <= values_of.keys()
+        for (metric, policy), values in values_of.items():
+            reading = evaluator.reading(metric, "total", policy)
+            assert reading is not None
+            assert reading.samples == len(values)
+            assert reading.value == pytest.approx(np.mean(values), abs=1e-12), (metric, policy)
+
+    def test_a_batch_without_samples_adds_nothing_to_a_figure(self) -> None:
+        evaluator = self.make()
+        (*_, last) = stream_of_outcomes()
+        evaluator.update(last)
+        assert {len(evaluator.sample_values(name)) > 0 for name in ("recall@20", "ctr")} == {True}
+        evaluator.update(
+            random_outcomes(last.seq + 1, n_queries=0, watermark_ms=last.watermark_ms + 1000)
+        )
+        for policy in POLICIES:
+            assert len(evaluator.sample_values("ctr", policy)) == 0
+        assert len(evaluator.sample_values("recall@20")) == 0
+
     def test_a_reading_without_a_sample_is_none(self) -> None:
         evaluator = self.make()
         self.records(evaluator)

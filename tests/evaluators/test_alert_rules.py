@@ -4,7 +4,8 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from evaluators.alert_rules import AlertsConfig, Rule, check_rules
+from evaluators.alert_rules import AlertsConfig, Rule
+from evaluators.rule_checks import check_rules
 from stream.durations import WRITTEN_BY_PEOPLE, Span
 from stream.errors import ConfigError
 from stream.settings import read_settings
@@ -27,14 +28,6 @@ def refusal(tmp_path, *rules, **keys) -> str:
     with pytest.raises(ConfigError) as caught:
         read_settings(Settings, path)
     return str(caught.value).removeprefix(f"{path}: ")
-
-
-def unfit(**keys) -> str:
-    """Why a rule does not fit what is judged."""
-    config = AlertsConfig.model_validate({"rules": [keys]})
-    with pytest.raises(ValueError, match="rule") as caught:
-        check_rules(config, KS)
-    return str(caught.value)
 
 
 def test_the_rules_of_the_design_are_read():
@@ -177,64 +170,11 @@ def test_a_reaction_without_a_sensible_bound_is_refused(reactions):
         AlertsConfig.model_validate({"reactions": reactions})
 
 
-def test_an_unknown_metric_gets_the_nearest_one():
-    assert unfit(**BELOW | {"metric": "recal@20"}) == (
-        "alerts.rules: rule recall_low: metric 'recal@20' does not exist (ranking.ks: 1, 10, 20); "
-        "did you mean 'recall@20'?"
-    )
-    assert "metric 'crt' does not exist; did you mean 'ctr'?" in unfit(**DROP | {"metric": "crt"})
-
-
-@pytest.mark.parametrize(
-    ("rule", "told"),
-    [
-        (
-            {**BELOW, "threshold": 1.8},
-            "threshold 1.8 is outside the range of recall@20; write a number between 0 and 1",
-        ),
-        (
-            {**BELOW, "clear": 1.5},
-            "clear 1.5 is outside the range of recall@20; write a number between 0 and 1",
-        ),
-        (
-            {**ABOVE, "threshold": -0.1},
-            "threshold -0.1 is outside the range of log_loss; write a number of at least 0",
-        ),
-        (
-            {**BELOW, "threshold": 0.0},
-            "recall@20 is never below 0, so the rule could not fire; write a threshold above that",
-        ),
-        (
-            {**ABOVE, "metric": "ctr", "threshold": 1.0},
-            "ctr is never above 1, so the rule could not fire; write a threshold below that",
-        ),
-    ],
-)
-def test_a_threshold_that_the_metric_never_crosses_is_refused(rule, told):
-    assert unfit(**rule) == f"alerts.rules: rule {rule['name']}: {told}"
-
-
 def test_a_threshold_at_the_far_end_of_the_range_is_allowed():
     rules = [{**BELOW, "threshold": 1.0}, {**ABOVE, "threshold": 0.0}]
     config = AlertsConfig.model_validate({"rules": rules})
     check_rules(config, KS)
     assert [rule.threshold for rule in config.rules] == [1.0, 0.0]
-
-
-@pytest.mark.parametrize("metric", ["ctr", "request_ctr", "conversion_rate"])
-@pytest.mark.parametrize("react", ["freeze", "rollback"])
-def test_weights_are_not_held_or_undone_for_what_another_policy_earned(metric, react):
-    assert f"react {react} is refused on {metric}: the policy that showed" in unfit(
-        **DROP | {"metric": metric, "react": react}
-    )
-
-
-@pytest.mark.parametrize("react", ["freeze", "rollback"])
-def test_nor_for_what_a_policy_would_have_had_that_is_not_the_champions(react):
-    rule = DROP | {"metric": "snips_ctr", "policy": "new", "react": react}
-    assert f"react {react} is refused on snips_ctr: the policy 'new' earned it" in unfit(**rule)
-    del rule["policy"]
-    check_rules(AlertsConfig.model_validate({"rules": [rule]}), KS)
 
 
 def test_other_reactions_are_free_to_watch_any_metric():
@@ -246,22 +186,6 @@ def test_other_reactions_are_free_to_watch_any_metric():
     config = AlertsConfig.model_validate({"rules": rules})
     check_rules(config, KS)
     assert [rule.react for rule in config.rules] == ["boost", "rollback", "freeze"]
-
-
-def test_a_policy_is_refused_where_no_figure_is_kept_by_policy():
-    assert "recall@20 is not kept by policy, got policy 'main'" in unfit(
-        **BELOW | {"policy": "main"}
-    )
-
-
-def test_a_reference_without_two_steps_in_it_is_refused():
-    drop = {"name": "d", "kind": "drop", "metric": "ctr", "share": 0.2}
-    for reference in ("1m", "119s"):
-        config = AlertsConfig(rules=[drop | {"reference": reference}])
-        with pytest.raises(ValueError, match="holds fewer than two steps of evaluate_every 1m"):
-            check_rules(config, (20,))
-    for reference in ("2m", "10 events"):
-        check_rules(AlertsConfig(rules=[drop | {"reference": reference}]), (20,))
 
 
 # Labels, annotations, runbooks and mutes
@@ -347,3 +271,81 @@ def test_a_time_that_yaml_makes_a_date_of_is_an_instant():
 )
 def test_what_cannot_be_is_told_with_its_place(tmp_path, rule, keys, told):
     assert told in refusal(tmp_path, {**BELOW, **rule}, **keys)
+
+
+DRIFT = {"name": "d", "kind": "drift", "metric": "recall@20", "detector": "adwin"}
+SAME_TIME = {**DROP, "reference": {"same_time_before": "6d", "over": "2h"}}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        DRIFT,
+        {**DRIFT, "parameters": {"delta": 0.01, "clock": 4}, "direction": "both", "react": "boost"},
+        {**DRIFT, "detector": "kswin", "feed": "50 samples", "keep_firing_for": "3000 events"},
+        {**DRIFT, "detector": "page_hinkley", "feed": "10m"},
+        SAME_TIME,
+        {**SAME_TIME, "clear_share": 0.1},
+    ],
+)
+def test_drifts_and_same_times_read_back_as_they_are_written(rule):
+    config = AlertsConfig.model_validate({"rules": [rule]}, context=WRITTEN_BY_PEOPLE)
+    check_rules(config, KS)
+    written = config.model_dump(mode="json")
+    assert {key: written["rules"][0][key] for key in rule} == {**rule}
+    assert AlertsConfig.model_validate(written, context=WRITTEN_BY_PEOPLE) == config
+
+
+def test_a_drift_is_kept_for_an_hour_unless_told():
+    assert Rule.model_validate(DRIFT).keep_firing_for == Span(3_600_000)
+    assert Rule.model_validate({**DRIFT, "keep_firing_for": "0s"}).keep_firing_for == Span(0)
+    assert Rule.model_validate(BELOW).keep_firing_for == Span(0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        (
+            {**DRIFT, "detector": "adwinn"},
+            ".detector: there is no detector 'adwinn'; did you mean 'adwin'? There are adwin, ",
+        ),
+        (
+            {**DRIFT, "parameters": {"dleta": 1}},
+            ": rule d: parameters: adwin has no 'dleta'; did you mean 'delta'?",
+        ),
+        ({**DRIFT, "parameters": {"delta": "x"}}, ": rule d: parameters: delta: input should be a"),
+        ({**DRIFT, "feed": 5}, ".feed: expected a number of samples from 1 to 100000, such as 50"),
+        ({**DRIFT, "for": "5m"}, ": rule d: for 5m belongs to conditions that last, a drift is"),
+        ({**DRIFT, "direction": "left"}, ".direction: input should be 'worse', 'down', 'up' or"),
+        ({**DRIFT, "threshold": 0.1}, ": rule d: threshold belongs to kind below and above, but"),
+        (
+            {key: value for key, value in DRIFT.items() if key != "detector"},
+            ": rule d: kind drift needs detector; write for example detector: adwin",
+        ),
+        ({**BELOW, "feed": "1h"}, ": rule recall_low: feed belongs to kind drift, but the rule is"),
+        ({**DRIFT, "feeds": "1h"}, ": rule d: unknown key 'feeds'; did you mean 'feed'?"),
+        (
+            {**DROP, "reference": {"same_time_befor": "7d"}},
+            ".reference: rule: unknown key 'same_time_befor'; did you mean 'same_time_before'?",
+        ),
+        (
+            {**DROP, "reference": {"over": "1h"}},
+            ".reference: same_time_before: field required",
+        ),
+        (
+            {**DROP, "reference": {"same_time_before": 7}},
+            ".reference: same_time_before: expected a duration with its unit, such as 500ms, 30s, ",
+        ),
+        (
+            {**DROP, "reference": {"same_time_before": "1d", "over": "2d"}},
+            ".reference: same_time_before 1d must be 1 to 10000 times over 2d; write for example ",
+        ),
+        (
+            {**DROP, "reference": {"same_time_before": "7d", "over": "1m"}},
+            ".reference: same_time_before 1w must be 1 to 10000 times over 1m; write for example ",
+        ),
+        ({**DROP, "reference": "a week"}, ".reference: expected a duration with its unit, such as"),
+    ],
+)
+def test_drifts_and_same_times_that_cannot_be_are_refused(tmp_path, rule, told):
+    assert refusal(tmp_path, rule).startswith(f"alerts.rules.0{told}")

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from evaluators.conversions import CONVERSION_METRICS
+from evaluators.drift_settings import is_mean
 from evaluators.prequential import EvaluatorConfig, PrequentialEvaluator
 from evaluators.ranking import RankingConfig
 from evaluators.user_bootstrap import BootstrapConfig
@@ -395,3 +396,27 @@ def test_a_checkpoint_made_with_other_families_is_refused():
     other = PrequentialEvaluator(config, RankingConfig(ks=KS), LEARNERS)
     with pytest.raises(CheckpointError, match="families"):
         other.load_state_dict(state)
+
+
+def test_what_came_since_then_is_the_mean_of_the_samples_that_came_since():
+    """What drift detectors are fed of figures whose samples are not told singly."""
+    whole, later = make_evaluator(), make_evaluator()
+    batches = [random_outcomes(seq) for seq in range(8)]
+    for outcomes in batches[:4]:
+        whole.update(outcomes)
+    names = [name for name in whole.metrics()["metrics"] if is_mean(name)]
+    before_of = {name: whole.reading(name, "total") for name in names}
+    for outcomes in batches[4:]:
+        whole.update(outcomes)
+        later.update(outcomes)
+    assert {"recall@20", "ctr", "log_loss", "conversion_rate", "conversion_log_loss"} <= set(names)
+    for name in names:
+        before, now, expected = (
+            before_of[name],
+            whole.reading(name, "total"),
+            later.reading(name, "total"),
+        )
+        n_new = now.samples - before.samples
+        since = (now.value * now.samples - before.value * before.samples) / n_new
+        assert n_new == expected.samples, name
+        assert since == pytest.approx(expected.value, abs=1e-9), name

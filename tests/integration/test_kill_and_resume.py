@@ -17,6 +17,34 @@ from tests.runs import RESTLESS, SMALL, contents, write_shop
 SEEDS = [pytest.param(0), *(pytest.param(n, marks=pytest.mark.acceptance) for n in range(1, 20))]
 N_KILLS = 4
 
+# Detectors that find something in a shop of four days, and a drop against the day before.
+DRIFTS = [
+    {"name": "recall_adwin", "metric": "recall@20", "detector": "adwin", "react": "boost"},
+    {"name": "recall_kswin", "metric": "recall@20", "detector": "kswin", "feed": "5 samples"},
+    {"name": "ctr_page_hinkley", "metric": "ctr", "detector": "page_hinkley"},
+    {"name": "loss_adwin", "metric": "log_loss", "detector": "adwin", "feed": "20 samples"},
+]
+PARAMETERS_OF = {
+    "adwin": {"delta": 0.9, "clock": 4},
+    "kswin": {"alpha": 0.05, "window_size": 40, "stat_size": 15},
+    "page_hinkley": {"threshold": 5},
+}
+WATCHFUL = [
+    *(
+        {"kind": "drift", "min_samples": 30, "direction": "both", **rule}
+        | {"parameters": PARAMETERS_OF[rule["detector"]]}
+        for rule in DRIFTS
+    ),
+    {
+        "name": "recall_below_yesterday",
+        "kind": "drop",
+        "metric": "recall@20",
+        "reference": {"same_time_before": "1d", "over": "4h"},
+        "share": 0.05,
+        "min_samples": 10,
+    },
+]
+
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -31,7 +59,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "checkpoint": {"anchor_events": 1_000, "every": "20ms"},
         "joiner": {"labels": "eager", "max_pending": 4},
         "evaluator": SMALL["evaluator"] | {"off_policy": {"temperature": 0.5, "candidates": 20}},
-        "alerts": RESTLESS,
+        "alerts": RESTLESS | {"rules": [*RESTLESS["rules"], *WATCHFUL]},
     }
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
     assert start(folder, folder / "run").wait(timeout=240) == 0
@@ -75,6 +103,8 @@ def test_the_unbroken_run_had_everything_on(unbroken):
     } <= reactions
     assert ("rollback", "done") in reactions
     assert {r["state"] for r in records if "state" in r} >= {"pending", "firing", "resolved"}
+    fired = {r["rule"] for r in records if r.get("state") == "firing"}
+    assert {rule["name"] for rule in WATCHFUL} <= fired
     summary = json.loads((unbroken / "run" / "summary.json").read_text())
     assert summary["counts"]["matured"] > 100
     assert summary["counts"]["matured_early"] > 0

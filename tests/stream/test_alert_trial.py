@@ -95,7 +95,11 @@ def test_with_a_record_a_batch_rules_do_what_they_did_in_the_run(run):
     config, out, _ = run
     keys = ("rule", "state", "ts", "since", "value", "threshold", "samples", "muted_by", "events")
     told = [json.loads(line) for line in (out / "alerts.jsonl").read_text().splitlines()]
-    in_run = [{key: record[key] for key in keys} for record in told if "reaction" not in record]
+    in_run = [
+        {key: record[key] for key in keys}
+        for record in told
+        if "reaction" not in record and record["kind"] not in ("worse_than", "drift")
+    ]
     tried = [{key: one[key] for key in keys} for one in try_rules(config.alerts, out).notices]
     assert tried == in_run
     assert {one["state"] for one in tried} == {"pending", "firing", "resolved", "inactive"}
@@ -208,3 +212,22 @@ def test_a_figure_that_no_record_holds_is_refused_with_the_nearest(tmp_path, rul
         try_rules(config_of({**LOW, **rule}, {**LOW, "name": "other"}), path)
     assert told in str(caught.value)
     assert "rule other" not in str(caught.value)
+
+
+# Rules that hear every sample
+
+BEATEN = {"name": "beaten", "kind": "worse_than", "metric": "recall@20", "shadow": "item_knn"}
+DRIFT = {"name": "drifted", "kind": "drift", "metric": "recall@20", "detector": "adwin"}
+
+
+def test_rules_that_hear_samples_are_left_out_and_named(tmp_path):
+    path = write(tmp_path / "m.jsonl", [record_at(n, 0.4) for n in range(5)])
+    trial = try_rules(config_of(BEATEN, LOW, DRIFT), path)
+    assert list(trial.states) == [LOW["name"]]
+    assert "and are not tried (beaten, drifted)" in trial.notes[0]
+
+
+def test_where_no_rule_can_be_tried_that_is_said(tmp_path):
+    path = write(tmp_path / "m.jsonl", [record_at(0, 0.4)])
+    with pytest.raises(UsageError, match=r"no rule can be tried: .* \(drifted\)"):
+        try_rules(config_of(DRIFT), path)
