@@ -263,6 +263,7 @@ class _Watch:
             "description": rule.description,
             "react": rule.react,
             "anchor": moment.anchor,
+            "start": {file: dict(cursor) for file, cursor in moment.start.items()},
             "end": {file: dict(cursor) for file, cursor in moment.end.items()},
         }
 

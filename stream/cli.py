@@ -23,6 +23,7 @@ from stream.commands import (
     producing,
     replay,
     report,
+    reproduce,
     running,
     simulate,
 )
@@ -46,6 +47,7 @@ app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command("import", epilog=importing.EXAMPLES)(importing.import_log)
 app.command("check", epilog=checking.EXAMPLES)(checking.check)
 app.command("inspect", epilog=inspecting.EXAMPLES)(inspecting.inspect)
+app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.reproduce)
 
 
 def main() -> None:
