@@ -17,14 +17,14 @@ from stream.checkpoint_files import (
     read_checkpoint,
 )
 from stream.config import FreshrankConfig
-from stream.errors import CheckpointError, ReproductionError
+from stream.errors import CheckpointError, ReproductionError, UsageError
 from stream.pipeline import OnBatch, Pipeline
 from stream.reporting.json_lines import JsonLines
 from stream.reproducing.asked import Place, Range, RunBefore, range_of
 from stream.reproducing.comparing import Reproduction
 from stream.reproducing.files import batches_of_files
 from stream.reproducing.topics import Reading, batches_of_topics
-from stream.run_folder import CONFIG_FILE, require_earlier_run
+from stream.run_folder import CONFIG_FILE, holds_run
 from stream.settings import read_settings
 from stream.starts import read_starts
 from stream.values import Batch, Position, Record
@@ -41,7 +41,10 @@ def read_run(out: Path) -> RunBefore:
     UsageError
         If the folder holds no run.
     """
-    require_earlier_run(out)
+    if not holds_run(out):
+        raise UsageError(
+            f"{out}: holds no run ({CONFIG_FILE} is missing); name the folder of one with --run"
+        )
     folder = out.resolve()
     config = read_settings(FreshrankConfig, folder / CONFIG_FILE)
     return RunBefore(folder, config, tuple(read_starts(folder)))
@@ -68,6 +71,8 @@ def reproduce(
             stack.enter_context(contextlib.chdir(run.starts[-1].folder))
         anchor = None if asked.anchor is None else _anchor(run, asked, asked.anchor)
         pipeline = stack.enter_context(_pipeline(run, scratch, anchor))
+        if anchor is None:
+            pipeline.parts.anchors.begin(asked.start)
         place = Place(asked.start, pipeline.next_seq, pipeline.watermark_ms)
         batches = (
             batches_of_files(run, asked, place)

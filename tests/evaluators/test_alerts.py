@@ -249,6 +249,7 @@ def test_a_notice_tells_the_whole_story():
         "description": "users see stale lists",
         "react": "boost",
         "anchor": "a-1",
+        "start": {},
         "end": {"f": {"line": 150}},
         "value": 0.125,
         "threshold": 0.5,

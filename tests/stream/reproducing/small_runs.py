@@ -11,12 +11,29 @@ from stream.sources.file import FileSource
 from stream.values import Record
 from tests.runs import RESTLESS, small_config
 
-CHECKPOINT = {"anchor_events": 200, "every": "0ms", "keep_named": 100}
+CHECKPOINT = {"anchor_events": 300, "keep_anchors": 2, "every": "0ms", "keep_named": 100}
+# Rolled back as often as it may be, within one range too.
+ALERTS = RESTLESS | {
+    "rules": [
+        *RESTLESS["rules"],
+        {
+            "name": "mrr_drop",
+            "kind": "drop",
+            "metric": "mrr@20",
+            "over": "events",
+            "reference": "300 events",
+            "share": 0.01,
+            "min_samples": 20,
+            "react": "rollback",
+        },
+    ],
+    "reactions": {"rollback": {"at_most_every": "20m"}, "freeze": {"at_most": "2h"}},
+}
 
 
 def replay(out: Path, files: list[Path], resume: bool = False, **changes: object) -> None:
     """Replay files into a folder."""
-    settings = {"alerts": RESTLESS, "checkpoint": CHECKPOINT, "joiner": {"labels": "eager"}}
+    settings = {"alerts": ALERTS, "checkpoint": CHECKPOINT, "joiner": {"labels": "eager"}}
     config = resolved(small_config(**(settings | changes)), out, resume)
     source = FileSource(config.source, [str(file) for file in files], config.batch)
     run_replay(Replay(config, source, out, resume, source.paths))
