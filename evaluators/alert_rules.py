@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from evaluators.reaction_settings import ReactionsConfig
 from evaluators.vocabulary import (
     METRICS_BY_POLICY,
     OFF_POLICY_METRICS,
@@ -29,7 +30,7 @@ from stream.durations import DurationMs, Span, SpanSetting, format_duration_ms
 from stream.rule_naming import RuleName, refuse_unknown_keys, rule_title
 
 Kind = Literal["below", "above", "drop"]
-Reaction = Literal["none", "boost", "freeze", "rollback"]
+Reaction = Literal["none", "boost", "freeze", "rollback", "switch"]
 
 # The keys that belong to some kinds only; those named first are required.
 _KEYS_OF: dict[Kind, tuple[str, ...]] = {
@@ -43,9 +44,6 @@ _REQUIRED_OF: dict[Kind, tuple[str, ...]] = {
     "drop": ("share", "reference"),
 }
 _EXAMPLE_OF = {"threshold": "0.18", "share": "0.2", "reference": "7d or 50000 events"}
-
-_Factor = Annotated[float, Field(ge=1.0, le=100.0)]
-_Limit = Annotated[DurationMs, Field(gt=0)]
 
 
 class Rule(BaseModel):
@@ -85,7 +83,7 @@ class Rule(BaseModel):
     severity : str
         For whoever is told: page, warning or info.
     react : str
-        What the loop does about it: none, boost, freeze or rollback.
+        What the loop does about it: none, boost, freeze, rollback or switch.
     description : str
         Told with every notice.
     """
@@ -159,52 +157,6 @@ class Rule(BaseModel):
             )
 
 
-class BoostConfig(BaseModel):
-    """How much faster the champion learns while a `boost` rule fires, and for how long at most.
-
-    Attributes
-    ----------
-    replay_factor : float
-        Times `learner.replay_ratio`; 1 .. 100.
-    learning_rate_factor : float
-        Times the learning rate; 1 .. 100.
-    at_most : duration
-        Event time after which a boost ends although the rule still fires.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    replay_factor: _Factor = 2.0
-    learning_rate_factor: _Factor = 1.5
-    at_most: _Limit = 86_400_000
-
-
-class FreezeConfig(BaseModel):
-    """How long at most the champion stops learning while a `freeze` rule fires."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    at_most: _Limit = 86_400_000
-
-
-class RollbackConfig(BaseModel):
-    """How often at most weights go back to an anchor."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    at_most_every: _Limit = 86_400_000
-
-
-class ReactionsConfig(BaseModel):
-    """The bounds of what alerts may do."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    boost: BoostConfig = BoostConfig()
-    freeze: FreezeConfig = FreezeConfig()
-    rollback: RollbackConfig = RollbackConfig()
-
-
 class AlertsConfig(BaseModel):
     """What is watched, how often, and what may be done about it.
 
@@ -272,7 +224,7 @@ def check_rules(config: AlertsConfig, ks: tuple[int, ...]) -> None:
         whose = "the policy that showed the lists" if rule.metric in POLICY_METRICS else None
         if rule.metric in OFF_POLICY_METRICS and rule.policy is not None:
             whose = f"the policy {rule.policy!r}"
-        if rule.react in ("freeze", "rollback") and whose is not None:
+        if rule.react in ("freeze", "rollback", "switch") and whose is not None:
             raise ValueError(
                 f"{title}: react {rule.react} is refused on {rule.metric}: {whose} "
                 "earned it, not the champion's weights; write react: boost or none, or "

@@ -30,7 +30,7 @@ from stream.values import Changes, Outcomes, Reading, Record, State
 DETAILS = ("exposure", "interests", "slices")
 """What families put into a record beside figures and counts."""
 
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 
 
 class EvaluatorConfig(BaseModel):
@@ -111,8 +111,10 @@ class PrequentialEvaluator:
     champion's probabilities against what was clicked. For each shadow, `difference` is the
     champion's figure less the shadow's on the same samples since start, and `interval`, of ranking
     figures, is where that difference lies with 95 % confidence at all times at once (each interval
-    for itself). A record is written by the first batch after which another `emit_events` clicks
-    and shown items were judged.
+    for itself). `serving` names the learner whose predictions were served for the batch, a shadow
+    while an alert has switched to it: figures stay those of the learner they are of, and those
+    under `metrics` the champion's. A record is written by the first batch after which another
+    `emit_events` clicks and shown items were judged.
 
     Memory is bounded: see `RankingJudge`, `ClickJudge`, `ConversionJudge` and `OffPolicyJudge`.
     With the default settings and without lists it is 20 KiB for the champion and 24 KiB for each
@@ -167,6 +169,7 @@ class PrequentialEvaluator:
         }
         self._seq = -1
         self._watermark_ms = 0
+        self._serving = learners[0]
         self._join_counts: dict[str, int] = {}
 
     def update(self, outcomes: Outcomes) -> list[Record]:
@@ -183,6 +186,7 @@ class PrequentialEvaluator:
         self._groups.count(outcomes.answer_B)  # how popular an item was is known before the click
         self._seq = outcomes.seq
         self._watermark_ms = outcomes.watermark_ms
+        self._serving = outcomes.serving or self._serving
         self._join_counts = dict(outcomes.join_counts)
         is_due = self._n_judged() // self._emit_events > n_judged_before // self._emit_events
         return [self.metrics()] if is_due else []
@@ -210,6 +214,7 @@ class PrequentialEvaluator:
             "name": "metrics",
             "events": self._ranking.n_clicks,
             "watermark_ms": self._watermark_ms,
+            "serving": self._serving,
             "metrics": {
                 **ranking,
                 **clicks,
@@ -257,6 +262,9 @@ class PrequentialEvaluator:
             return self._steps.reading(over)
         return self._ranking.reading(metric, over)
 
+    def standings(self, figure: str, over: str) -> dict[str, Reading]:
+        return self._ranking.standings(figure, over)
+
     def state_dict(self) -> State:
         return {
             "schema_version": _SCHEMA_VERSION,
@@ -271,6 +279,7 @@ class PrequentialEvaluator:
             "families": {name: family.state_dict() for name, family in self._families.items()},
             "seq": self._seq,
             "watermark_ms": self._watermark_ms,
+            "serving": self._serving,
             "join_counts": self._join_counts,
         }
 
@@ -297,6 +306,7 @@ class PrequentialEvaluator:
             family.load_state_dict(state["families"][name])
         self._seq = state["seq"]
         self._watermark_ms = state["watermark_ms"]
+        self._serving = state["serving"]
         self._join_counts = dict(state["join_counts"])
 
     def _made_families(

@@ -75,9 +75,14 @@ class Anchors:
         self._start = position
         self._restored = []
 
-    def before(self, ts_ms: int) -> str | None:
-        """The newest anchor that holds nothing later than this event time."""
-        return next((name for name, ts in reversed(self._taken) if ts <= ts_ms), None)
+    def before(self, ts_ms: int, older_than: str | None = None) -> str | None:
+        """The newest anchor that holds nothing later than this event time, nor another anchor.
+
+        A name tells the age: that of an older anchor is the smaller one.
+        """
+        names = [name for name, ts in self._taken if ts <= ts_ms]
+        older = [name for name in names if older_than is None or name < older_than]
+        return older[-1] if older else None
 
     def champion_state(self, name: str) -> tuple[State, Bools]:
         """The champion's state in an anchor, and which of today's rows it means the same item by.

@@ -95,7 +95,9 @@ def build_pipeline(
         joiner=Joiner(catalogue, histories, config.joiner, names, config.inputs),
         evaluator=PrequentialEvaluator(config.evaluator, config.ranking, names),
         alerts=Alerts(config.alerts),
-        reactor=Reactor(config.alerts.reactions, config.alerts.rules),
+        reactor=Reactor(
+            config.alerts.reactions, config.alerts.rules, f"recall@{max(config.ranking.ks)}"
+        ),
         anchors=Anchors(
             config.checkpoint.model_copy(update={"dir": checkpoints.folder}),
             checkpoints.load,

@@ -98,7 +98,7 @@ class Pipeline:
         queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
         predictions = parts.panel.predict(queries)  # weights as before the batch
         joined = parts.joiner.join(batch, queries, predictions)
-        outcomes = replace(joined, steps=parts.panel.steps)
+        outcomes = replace(joined, steps=parts.panel.steps, serving=parts.panel.serving)
         metrics = parts.evaluator.update(outcomes)  # judged as served
         moment = self._count(batch, arrived)
         notices = parts.alerts.step(parts.evaluator, moment)
@@ -110,7 +110,9 @@ class Pipeline:
         parts.joiner.follow(changes)
         parts.evaluator.follow(changes)
         parts.anchors.keep_for(notices, moment)  # what they came of is not thrown away yet
-        reactions = parts.reactor.react(notices, moment, parts.panel, parts.anchors)
+        reactions = parts.reactor.react(
+            notices, moment, parts.panel, parts.anchors, parts.evaluator
+        )
         if ordered:
             parts.reactor.reload(ordered.reactions, ordered.rules)
         parts.outputs.write(batch, metrics, notices, reactions)

@@ -70,7 +70,8 @@ class Evaluator(Protocol):
     `follow` comes after every batch: what items are, and rows that mean others from now on.
     `metrics` is the present state, without side effect; `reading` one figure of it: `over` is
     total, events, time or faded, and `policy` asks for a click metric of that policy's lists
-    alone. None without a sample.
+    alone. None without a sample. `standings` is a ranking figure of champion and shadows, by name,
+    the champion's first; empty without a sample.
     """
 
     def update(self, outcomes: Outcomes) -> list[Record]: ...
@@ -80,6 +81,8 @@ class Evaluator(Protocol):
     def metrics(self) -> Record: ...
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None: ...
+
+    def standings(self, figure: str, over: str) -> dict[str, Reading]: ...
 
     def state_dict(self) -> State: ...
 

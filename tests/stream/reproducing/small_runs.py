@@ -17,7 +17,7 @@ ALERTS = RESTLESS | {
     "rules": [
         *RESTLESS["rules"],
         {
-            "name": "mrr_drop",
+            "name": "mrr_falls",
             "kind": "drop",
             "metric": "mrr@20",
             "over": "events",

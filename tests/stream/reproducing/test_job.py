@@ -45,7 +45,7 @@ def after_rollback(run: Path) -> dict:
 
 def test_every_firing_notice_comes_out_again_byte_for_byte(whole):
     notices = fired(whole)
-    assert Counter(notice["rule"] for notice in notices).keys() >= {"recall_drop", "mrr_drop"}
+    assert Counter(notice["rule"] for notice in notices).keys() >= {"recall_drop", "mrr_falls"}
     assert {notice["anchor"] is None for notice in notices} == {False, True}
     for notice in notices:
         found = computed_again(whole, notice)
