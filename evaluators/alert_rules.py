@@ -22,13 +22,14 @@ from evaluators.annotations import Annotations, check_fields
 from evaluators.drift_parameters import DetectorSetting
 from evaluators.drift_settings import Direction, DriftSettings, FeedSetting
 from evaluators.mutes import Inhibitions, Silences, check_mutes
+from evaluators.reaction_settings import ReactionsConfig
 from evaluators.rule_labels import Labels, Runbook
 from evaluators.same_time import ReferenceSetting
 from stream.durations import DurationMs, Span, SpanSetting
 from stream.rule_naming import RuleName, refuse_unknown_keys, rule_title
 
 Kind = Literal["below", "above", "drop", "worse_than", "drift"]
-Reaction = Literal["none", "boost", "freeze", "rollback"]
+Reaction = Literal["none", "boost", "freeze", "rollback", "switch"]
 
 # The keys that belong to some kinds only; those named first are required.
 _KEYS_OF: dict[Kind, tuple[str, ...]] = {
@@ -54,9 +55,6 @@ _EXAMPLE_OF = {
 }
 # A drift is found at one moment: so long a rule fires after the last one, unless told.
 _KEPT_AFTER_A_DRIFT = "1h"
-
-_Factor = Annotated[float, Field(ge=1.0, le=100.0)]
-_Limit = Annotated[DurationMs, Field(gt=0)]
 
 
 class Rule(BaseModel):
@@ -116,7 +114,7 @@ class Rule(BaseModel):
     severity : str
         For whoever is told: page, warning or info.
     react : str
-        What the loop does about it: none, boost, freeze or rollback.
+        What the loop does about it: none, boost, freeze, rollback or switch.
     description : str
         Told with every notice.
     labels : mapping of str to str
@@ -247,52 +245,6 @@ class Rule(BaseModel):
                 f"{title}: clear_share {self.clear_share:g} must be smaller than share "
                 f"{share:g}; lower it or leave it out"
             )
-
-
-class BoostConfig(BaseModel):
-    """How much faster the champion learns while a `boost` rule fires, and for how long at most.
-
-    Attributes
-    ----------
-    replay_factor : float
-        Times `learner.replay_ratio`; 1 .. 100.
-    learning_rate_factor : float
-        Times the learning rate; 1 .. 100.
-    at_most : duration
-        Event time after which a boost ends although the rule still fires.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    replay_factor: _Factor = 2.0
-    learning_rate_factor: _Factor = 1.5
-    at_most: _Limit = 86_400_000
-
-
-class FreezeConfig(BaseModel):
-    """How long at most the champion stops learning while a `freeze` rule fires."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    at_most: _Limit = 86_400_000
-
-
-class RollbackConfig(BaseModel):
-    """How often at most weights go back to an anchor."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    at_most_every: _Limit = 86_400_000
-
-
-class ReactionsConfig(BaseModel):
-    """The bounds of what alerts may do."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    boost: BoostConfig = BoostConfig()
-    freeze: FreezeConfig = FreezeConfig()
-    rollback: RollbackConfig = RollbackConfig()
 
 
 class AlertsConfig(BaseModel):

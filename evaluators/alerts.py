@@ -341,6 +341,7 @@ class _Watch:
             "runbook": rule.runbook,
             "react": rule.react,
             "anchor": moment.anchor,
+            "start": {file: dict(cursor) for file, cursor in moment.start.items()},
             "end": {file: dict(cursor) for file, cursor in moment.end.items()},
             **({} if self._rival is None else self._rival.record()),
             **({} if self._drift is None else self._drift.told()),

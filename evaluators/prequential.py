@@ -118,9 +118,11 @@ class PrequentialEvaluator:
     champion's figure less the shadow's on the same samples since start, and `interval`, of ranking
     figures and log losses, is where that difference lies with 95 % confidence at all times at once
     (each interval for itself; see `confidence_sequence`). `interval_by_user`, of ranking figures,
-    is where it lies for other users of the same kind, at one look; see `UserBootstrap`. A record
-    is written by the first batch after which another `emit_events` clicks and shown items were
-    judged.
+    is where it lies for other users of the same kind, at one look; see `UserBootstrap`. `serving`
+    names the learner whose predictions were served for the batch, a shadow while an alert has
+    switched to it: figures stay those of the learner they are of, and those under `metrics` the
+    champion's. A record is written by the first batch after which another `emit_events` clicks and
+    shown items were judged.
 
     Memory is bounded: see `RankingJudge`, `ClickJudge`, `ConversionJudge` and `OffPolicyJudge`.
     With the default settings and without lists it is 20 KiB for the champion and 24 KiB for each
@@ -180,6 +182,7 @@ class PrequentialEvaluator:
         }
         self._seq = -1
         self._watermark_ms = 0
+        self._serving = learners[0]
         self._join_counts: dict[str, int] = {}
 
     def update(self, outcomes: Outcomes) -> list[Record]:
@@ -199,6 +202,7 @@ class PrequentialEvaluator:
         self._groups.count(outcomes.answer_B)  # how popular an item was is known before the click
         self._seq = outcomes.seq
         self._watermark_ms = outcomes.watermark_ms
+        self._serving = outcomes.serving or self._serving
         self._join_counts = dict(outcomes.join_counts)
         is_due = self._n_judged() // self._emit_events > n_judged_before // self._emit_events
         return [self.metrics()] if is_due else []
@@ -228,6 +232,7 @@ class PrequentialEvaluator:
             "name": "metrics",
             "events": self._ranking.n_clicks,
             "watermark_ms": self._watermark_ms,
+            "serving": self._serving,
             "metrics": {
                 **ranking,
                 **clicks,
@@ -286,6 +291,9 @@ class PrequentialEvaluator:
             return self._ranking.sample_values(metric)
         return self._clicks.sample_values(metric, policy)
 
+    def standings(self, figure: str, over: str) -> dict[str, Reading]:
+        return self._ranking.standings(figure, over)
+
     def state_dict(self) -> State:
         return {
             "schema_version": _SCHEMA_VERSION,
@@ -301,6 +309,7 @@ class PrequentialEvaluator:
             "families": {name: family.state_dict() for name, family in self._families.items()},
             "seq": self._seq,
             "watermark_ms": self._watermark_ms,
+            "serving": self._serving,
             "join_counts": self._join_counts,
         }
 
@@ -329,6 +338,7 @@ class PrequentialEvaluator:
             family.load_state_dict(state["families"][name])
         self._seq = state["seq"]
         self._watermark_ms = state["watermark_ms"]
+        self._serving = state["serving"]
         self._join_counts = dict(state["join_counts"])
 
     def _made_families(

@@ -112,6 +112,19 @@ class RankingJudge:
         values_N: Float64s = self._weights_FR[self.figures.index(figure)][self.last_rank_LN[0]]
         return values_N
 
+    def standings(self, figure: str, over: str) -> dict[str, Reading]:
+        """One figure of every learner over one window, the champion's first; empty without one."""
+        count_LR = self._windows.over(over)
+        n_samples = count_LR[0].sum().item()
+        if not n_samples:
+            return {}
+        weight_R = self._weights_FR[self._compared.index(figure)]
+        value_L = ((count_LR * weight_R).sum(axis=1) / n_samples).tolist()
+        return {
+            learner: Reading(value, n_samples)
+            for learner, value in zip(self._learners, value_L, strict=True)
+        }
+
     def counts(self) -> dict[str, int]:
         """Clicks since start, and what became of them."""
         return {

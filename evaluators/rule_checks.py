@@ -52,7 +52,7 @@ def check_rules(config: AlertsConfig, ks: tuple[int, ...]) -> None:
         whose = "the policy that showed the lists" if rule.metric in POLICY_METRICS else None
         if rule.metric in OFF_POLICY_METRICS and rule.policy is not None:
             whose = f"the policy {rule.policy!r}"
-        if rule.react in ("freeze", "rollback") and whose is not None:
+        if rule.react in ("freeze", "rollback", "switch") and whose is not None:
             raise ValueError(
                 f"{title}: react {rule.react} is refused on {rule.metric}: {whose} "
                 "earned it, not the champion's weights; write react: boost or none, or "

@@ -59,7 +59,7 @@ class Panel:
     """Learners by name, the champion first.
 
     A shadow that is a part of the champion is asked and taught through it, and stands still while
-    the champion is frozen.
+    the champion is frozen. One that is served in the champion's place goes on as a shadow.
 
     Parameters
     ----------
@@ -89,6 +89,7 @@ class Panel:
         self._learners |= {shadow: own for shadow, own in shadows.items() if own is not None}
         self._champion = name
         self._is_frozen = False
+        self._serving = name
         self._listener: Listener | None = None
 
     @property
@@ -155,6 +156,31 @@ class Panel:
         self._is_frozen = is_frozen
 
     @property
+    def serving(self) -> str:
+        """The learner whose predictions are served: the champion, unless a shadow stands in."""
+        return self._serving
+
+    def serve(self, shadow: str | None) -> None:
+        """Have a shadow's predictions served from now on; None has the champion's served again.
+
+        Nobody learns otherwise for it, and nobody is judged under another name.
+
+        Raises
+        ------
+        ValueError
+            If there is no shadow of that name.
+        """
+        if shadow is not None and shadow not in self._names[1:]:
+            raise ValueError(
+                f"there is no shadow {shadow!r}; known are {', '.join(self._names[1:]) or 'none'}"
+            )
+        self._serving = shadow or self._champion
+
+    def served(self, predictions: Mapping[str, Predictions]) -> Predictions:
+        """Of everyone's predictions those that users get."""
+        return predictions[self._serving]
+
+    @property
     def is_adjustable(self) -> bool:
         """Whether the champion has weights: whether it can be adjusted and restored."""
         return isinstance(self._learners[self._champion], Adjustable)
@@ -193,7 +219,7 @@ class Panel:
         self._adjustable_champion().restore(champion_state, is_same_V)
 
     def take_over(self, state: State) -> None:
-        """Go on with the learners of another panel, neither frozen nor adjusted, whatever it was.
+        """Go on with the learners of another panel, as if no alert had ever touched it.
 
         Learners that only the other panel has are left behind.
 
@@ -212,12 +238,14 @@ class Panel:
         for name, learner in self._learners.items():
             learner.load_state_dict(saved[name])
         self.freeze(False)
+        self.serve(None)
         if self.is_adjustable:
             self.adjust(1.0, 1.0)
 
     def state_dict(self) -> State:
         return {
-            "schema_version": 1,
+            "schema_version": 2,
+            "serving": self._serving,
             "is_frozen": self._is_frozen,
             "learners": {name: learner.state_dict() for name, learner in self._learners.items()},
         }
@@ -233,6 +261,7 @@ class Panel:
         for name, learner in self._learners.items():
             learner.load_state_dict(saved[name])
         self._is_frozen = state["is_frozen"]
+        self._serving = state["serving"]
 
     def _adjustable_champion(self) -> Adjustable:
         champion = self._learners[self._champion]

@@ -40,7 +40,7 @@ DEAD_LETTERS_FILE = "dead_letters.jsonl"
 # a limit ends the stream early, amid a batch: going on from there cuts later batches otherwise.
 # Which anchors there are may matter: alerts name them, and a rollback goes back to one.
 _FREE_KEYS: dict[str, set[str] | bool] = {
-    "checkpoint": {"dir", "keep", "every"},
+    "checkpoint": {"dir", "keep", "keep_named", "keep_named_for", "every"},
     "source": {"kafka", "speed", "limit", "until_ms"},
     "outputs": True,
     "watch": True,
@@ -95,11 +95,12 @@ def build_pipeline(
         joiner=Joiner(catalogue, histories, config.joiner, names, config.inputs),
         evaluator=PrequentialEvaluator(config.evaluator, config.ranking, names),
         alerts=Alerts(config.alerts),
-        reactor=Reactor(config.alerts.reactions, config.alerts.rules),
+        reactor=Reactor(
+            config.alerts.reactions, config.alerts.rules, f"recall@{max(config.ranking.ks)}"
+        ),
         anchors=Anchors(
-            checkpoints,
-            checkpoints.folder,
-            config.checkpoint.keep_anchors,
+            config.checkpoint.model_copy(update={"dir": checkpoints.folder}),
+            checkpoints.load,
             config.champion,
             catalogue,
         ),

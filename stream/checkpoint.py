@@ -8,13 +8,13 @@ distilled from.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
 from stream.checkpoint_files import (
     Checkpoint,
@@ -43,8 +43,12 @@ LOCK_FILE = "run.lock"
 class CheckpointConfig(BaseModel):
     """Where checkpoints go, how often they are taken, and how many remain.
 
+    Beside the last `keep` recovery points and the last `keep_anchors` anchors, up to `keep_named`
+    further anchors remain: those that the latest firing notices were computed from, no longer than
+    `keep_named_for` of event time after the notice.
+
     Memory: one copy of the whole state is held from the first save on. Disk: at most
-    `keep + keep_anchors + 1` checkpoints.
+    `keep + keep_anchors + keep_named + 1` checkpoints.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +57,8 @@ class CheckpointConfig(BaseModel):
     anchor_events: PositiveInt = 50_000
     keep_anchors: PositiveInt = 8
     keep: PositiveInt = 3
+    keep_named: NonNegativeInt = 8
+    keep_named_for: DurationMs = 7 * 86_400_000
     every: DurationMs = 60_000
 
 
@@ -61,7 +67,17 @@ class WrittenAhead(Protocol):
 
     def sync(self) -> None: ...
 
-    def prune(self, first_needed_seq: int) -> None: ...
+    def prune(self, first_needed_seq: int, spared: Sequence[range]) -> None: ...
+
+
+class Spared(NamedTuple):
+    """An anchor that stays longer than others, None for the run's beginning, and why.
+
+    From it the batches `seqs` can be repeated: what is written ahead of them stays too.
+    """
+
+    anchor: str | None
+    seqs: range
 
 
 class Checkpoints:
@@ -108,6 +124,7 @@ class Checkpoints:
         self._anchors_passed = 0
         self._timer_s = clock_s()
         self._newest: tuple[int, float] | None = None
+        self._spared: tuple[Spared, ...] = ()
 
     def keep(self, log: WrittenAhead) -> None:
         """Have a log on disk before each checkpoint that follows from it, and cut back after it.
@@ -115,6 +132,10 @@ class Checkpoints:
         Both by the thread that writes.
         """
         self._log = log
+
+    def spare(self, spared: Sequence[Spared]) -> None:
+        """Have these stay, and no others beyond those that always do, from the next save on."""
+        self._spared = tuple(spared)
 
     @property
     def folder(self) -> Path:
@@ -172,7 +193,7 @@ class Checkpoints:
         taken = take_snapshot(state, self._buffers)
         if kind == "anchor":
             self._anchors_passed = events // self._config.anchor_events
-        self._pending = self._writer.submit(self._write, taken, manifest)
+        self._pending = self._writer.submit(self._write, taken, manifest, self._spared)
 
     def prepare(self, state: State) -> None:
         """Touch the memory that copies of this state will take, so that no save has to."""
@@ -249,7 +270,7 @@ class Checkpoints:
     ) -> None:
         self.close()
 
-    def _write(self, taken: Snapshot, manifest: Manifest) -> None:
+    def _write(self, taken: Snapshot, manifest: Manifest, spared: tuple[Spared, ...]) -> None:
         """In the background thread."""
         path = self._config.dir / checkpoint_name(manifest.kind, manifest.seq)
         if self._log is not None:
@@ -264,20 +285,22 @@ class Checkpoints:
                 remove_leftovers(self._disk, self._config.dir)
             raise
         with _explained(path, "was written, but those before it cannot be removed"):
-            self._rotate(manifest.seq)
+            self._rotate(manifest.seq, spared)
         make_room(taken, self._buffers)
 
-    def _rotate(self, newest_seq: int) -> None:
+    def _rotate(self, newest_seq: int, spared: tuple[Spared, ...]) -> None:
         stored = list_checkpoints(self._config.dir)
         past = [(kind, path) for seq, kind, path in stored if seq <= newest_seq]
         recovery_points = [path for kind, path in past if kind == "ckpt"]
         anchors = [path for kind, path in past if kind == "anchor"]
         kept = {*recovery_points[-self._config.keep :], *anchors[-self._config.keep_anchors :]}
+        spared_names = {one.anchor for one in spared}
         for _seq, _kind, path in stored:
-            if path not in kept:
+            if path not in kept and not (path in anchors and path.name in spared_names):
                 remove_checkpoint(self._disk, path)
         if self._log is not None:
-            self._log.prune(min(seq for seq, _, path in stored if path in kept))
+            first_seq = min(seq for seq, _, path in stored if path in kept)
+            self._log.prune(first_seq, [one.seqs for one in spared])
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from stream.commands import (
     producing,
     replay,
     report,
+    reproduce,
     running,
     simulate,
     testing_alerts,
@@ -48,6 +49,7 @@ app.command("import", epilog=importing.EXAMPLES)(importing.import_log)
 app.command("check", epilog=checking.EXAMPLES)(checking.check)
 app.command("test-alerts", epilog=testing_alerts.EXAMPLES)(testing_alerts.try_alerts)
 app.command("inspect", epilog=inspecting.EXAMPLES)(inspecting.inspect)
+app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.reproduce)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from evaluators.alert_rules import AlertsConfig
 from evaluators.prequential import EvaluatorConfig
 from evaluators.ranking import RankingConfig
+from evaluators.reaction_settings import check_switch
 from evaluators.rule_checks import check_rules
 from evaluators.vocabulary import MODEL_METRICS, OFF_POLICY_METRICS, STEP_METRICS, family_of
 from evaluators.worse_than import check_rivals
@@ -126,12 +127,18 @@ class FreshrankConfig(BaseModel):
         check_rules(self.alerts, self.ranking.ks)
         learners = (self.champion, *self.shadows)
         check_rivals(self.alerts, self.ranking.ks, learners, _WITH_WEIGHTS)
+        check_switch(self.alerts.reactions.switch, self.ranking.ks)
         for rule in self.alerts.rules:
             if rule.react in ("boost", "rollback") and self.champion not in _WITH_WEIGHTS:
                 raise ValueError(
                     f"alerts.rules: {rule.name}: react {rule.react} needs a champion with weights, "
                     f"got {self.champion}; set champion: blend or transformer, or react: none or "
                     "freeze"
+                )
+            if rule.react == "switch" and not self.shadows:
+                raise ValueError(
+                    f"alerts.rules: {rule.name}: react switch serves the best shadow, and there is "
+                    "none; name some, such as shadows: [session_knn, popularity]"
                 )
             family = family_of(rule.metric)
             if family is not None and not getattr(self.evaluator, family).enabled:

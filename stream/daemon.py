@@ -21,7 +21,7 @@ from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
 from stream.durable import write_durably
 from stream.errors import CheckpointError, ConfigError
-from stream.journal import Journal
+from stream.journal import JOURNAL_FOLDER, Journal
 from stream.kafka.cluster.connection import SOURCE_CONNECTION
 from stream.kafka.sink import KafkaSink
 from stream.kafka.source import KafkaSource
@@ -48,12 +48,12 @@ from stream.run_folder import (
     write_summary,
 )
 from stream.settings import read_settings
+from stream.starts import Start, note_start
 from stream.taking_over import take_over
 from stream.values import Batch, Command, Position, Record
 
 LOGGER = logging.getLogger("freshrank.daemon")
 
-JOURNAL_FOLDER = "journal"
 INCIDENTS_FILE = "incidents.jsonl"
 RUN_FILE = "run.json"
 
@@ -119,7 +119,7 @@ class Daemon:
             start = self._loaded(run)
             self._supervisor.ready()
             if start is None and (start := self._first_position(run)) is not None:
-                run.pipeline.begin(start)
+                run.pipeline.begin(start, "anchor" if self._job.config.start_from else "ckpt")
             LOGGER.info(
                 "%s: batch %d is next, after %s events",
                 self._job.out,
@@ -275,6 +275,7 @@ class Daemon:
         for warning in warnings:
             run.incidents.report(Incident("checkpoint", "newest", warning))
         write_config(config, out)
+        note_start(out, Start(str(Path.cwd())))
         run.heart.beat()
         if run.rules_in_force() != _rules(config):
             run.source.order(_rules(config))

@@ -10,6 +10,7 @@ FreshrankError
   JournalError           what the wall clock decided cannot be written down or read
   SinkError              an output cannot be written
   CheckpointError        refuses to resume; an older checkpoint stays untouched
+  ReproductionError      what a notice was computed from is gone, or is not what it was
 
 A bad event is no exception: it becomes a `DeadLetter` and the stream goes on.
 Every message says where, what came, what was expected and what to do.
@@ -58,3 +59,7 @@ class SinkError(FreshrankError):
 
 class CheckpointError(FreshrankError):
     """A checkpoint cannot be written or loaded; older ones stay untouched."""
+
+
+class ReproductionError(FreshrankError):
+    """What a notice was computed from is gone, or is not what it was."""

@@ -19,7 +19,7 @@ import os
 import re
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import FileIO
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +31,7 @@ from stream.durable import sync_folder
 from stream.errors import JournalError
 from stream.values import Command
 
+JOURNAL_FOLDER = "journal"
 _NAME = re.compile(r"(\d{12,})\.jsonl")
 _SEGMENT_BYTES = 4 << 20
 
@@ -112,7 +113,7 @@ class Journal:
         self._file: FileIO | None = None
         self._n_bytes = 0
         self._synced_bytes = 0
-        with self._explained("cannot be opened"):
+        with _explained(self._folder, "cannot be opened"):
             folder.mkdir(parents=True, exist_ok=True)
             self._next_seq = self._go_on()
 
@@ -133,7 +134,7 @@ class Journal:
                 f"{self._folder}: entry {entry.seq} does not follow {self._next_seq - 1}; "
                 "the journal belongs to another run, or to another state of this one"
             )
-        with self._lock, self._explained("cannot be written"):
+        with self._lock, _explained(self._folder, "cannot be written"):
             file = self._segment(entry.seq)
             if self._n_bytes == 0 or self._settings != self._last_settings:
                 entry = msgspec.structs.replace(entry, settings=self._settings)
@@ -149,7 +150,7 @@ class Journal:
 
     def sync(self) -> None:
         """Return when every entry so far is on disk; who appends meanwhile does not wait for it."""
-        with self._explained("cannot be written to disk"):
+        with _explained(self._folder, "cannot be written to disk"):
             with self._lock:
                 n_bytes, file = self._n_bytes, self._file
                 if file is None or self._synced_bytes >= n_bytes:
@@ -168,32 +169,15 @@ class Journal:
 
         The first of them bears its settings too, if any entry of its segment does.
         """
-        with self._explained("cannot be read"):
-            segments = self._segments()
-        following = from_seq
-        for number, (first_seq, path) in enumerate(segments):
-            is_last = number == len(segments) - 1
-            if not is_last and segments[number + 1][0] <= from_seq:
-                continue
-            with self._explained("cannot be read"):
-                entries, _ = _read(path, is_last)
-            if entries and entries[0].seq != first_seq:
-                raise JournalError(f"{path}: begins with entry {entries[0].seq}; {_ADVICE}")
-            if first_seq > following:
-                raise JournalError(
-                    f"{path}: the entries {following} to {first_seq - 1} before it are gone; "
-                    f"{_ADVICE}"
-                )
-            following = first_seq + len(entries)
-            n_passed = max(0, from_seq - first_seq)
-            yield from _with_settings(entries, n_passed)
+        return read_entries(self._folder, from_seq)
 
-    def prune(self, first_needed_seq: int) -> None:
-        """Drop the segments that hold nothing from this entry on."""
-        with self._explained("cannot be pruned"):
-            segments = self._segments()
-            for (_, path), (following, _) in pairwise(segments):
-                if following <= first_needed_seq:
+    def prune(self, first_needed_seq: int, spared: Sequence[range] = ()) -> None:
+        """Drop the segments that hold nothing from this entry on, and none of those spared."""
+        with _explained(self._folder, "cannot be pruned"):
+            segments = _segments(self._folder)
+            for (first, path), (following, _) in pairwise(segments):
+                is_spared = any(seqs.start < following and first < seqs.stop for seqs in spared)
+                if following <= first_needed_seq and not is_spared:
                     path.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -204,13 +188,9 @@ class Journal:
                 self._file.close()
                 self._file = None
 
-    def _segments(self) -> list[tuple[int, Path]]:
-        found = [(_NAME.fullmatch(path.name), path) for path in self._folder.iterdir()]
-        return sorted((int(match[1]), path) for match, path in found if match)
-
     def _go_on(self) -> int | None:
         """Cut off a torn last entry; the number of the entry to come."""
-        segments = self._segments()
+        segments = _segments(self._folder)
         if not segments:
             return None
         first_seq, path = segments[-1]
@@ -231,28 +211,65 @@ class Journal:
             self._file = None
             path = self._folder / f"{seq:012d}.jsonl"
         else:
-            segments = self._segments()
+            segments = _segments(self._folder)
             path = segments[-1][1] if segments else self._folder / f"{seq:012d}.jsonl"
         self._file = FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666), "a")
         self._n_bytes = self._synced_bytes = path.stat().st_size
         sync_folder(self._folder)
         return self._file
 
-    @contextlib.contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as err:
-            raise JournalError(
-                f"{self._folder} {what}: {err.strerror or err}; nothing is lost: make room or give "
-                "access, and start again"
-            ) from err
-
 
 _ADVICE = (
     "an older checkpoint cannot be gone on from without it: put the file back, or start in "
     "another folder"
 )
+
+
+def read_entries(folder: Path, from_seq: int) -> Iterator[Entry]:
+    """The entries of a journal, from this one on, as they are when the reading begins.
+
+    Nothing is changed: another process may be writing them. The first one bears its settings too,
+    if any entry of its segment does.
+
+    Raises
+    ------
+    JournalError
+        If entries that follow are gone or damaged, or the folder cannot be read.
+    """
+    with _explained(folder, "cannot be read"):
+        segments = _segments(folder)
+    following = from_seq
+    for number, (first_seq, path) in enumerate(segments):
+        is_last = number == len(segments) - 1
+        if not is_last and segments[number + 1][0] <= from_seq:
+            continue
+        with _explained(folder, "cannot be read"):
+            entries, _ = _read(path, is_last)
+        if entries and entries[0].seq != first_seq:
+            raise JournalError(f"{path}: begins with entry {entries[0].seq}; {_ADVICE}")
+        if first_seq > following:
+            raise JournalError(
+                f"{path}: the entries {following} to {first_seq - 1} before it are gone; {_ADVICE}"
+            )
+        following = first_seq + len(entries)
+        n_passed = max(0, from_seq - first_seq)
+        yield from _with_settings(entries, n_passed)
+
+
+@contextlib.contextmanager
+def _explained(folder: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        raise JournalError(
+            f"{folder} {what}: {err.strerror or err}; nothing is lost: make room or give access, "
+            "and start again"
+        ) from err
+
+
+def _segments(folder: Path) -> list[tuple[int, Path]]:
+    found = [(_NAME.fullmatch(path.name), path) for path in folder.iterdir()]
+    return sorted((int(match[1]), path) for match, path in found if match)
 
 
 def _read(path: Path, is_last: bool) -> tuple[list[Entry], int]:

@@ -12,8 +12,9 @@ class Moment:
     """Where the stream stands after a batch.
 
     `n_events` counts the events taken in since the stream began. `anchor` names the last anchor
-    taken, None before the first; from there up to `end` is what reproduces this moment.
-    `is_backlog` says that the stream is behind: much more was waiting to be read.
+    taken, None before the first, and `start` is where the stream stood then, or began: from there
+    up to `end` is what reproduces this moment. `is_backlog` says that the stream is behind: much
+    more was waiting to be read.
     """
 
     seq: int
@@ -22,6 +23,7 @@ class Moment:
     end: Position
     anchor: str | None = None
     is_backlog: bool = False
+    start: Position = field(default_factory=dict)
 
 
 AlertState = Literal["inactive", "pending", "firing", "resolved"]

@@ -86,6 +86,7 @@ class OpenRun:
             "lag_records": source.lag_records,
             "is_repeating": source.is_repeating,
             "is_backlog": source.is_backlog,
+            "serving": pipeline.parts.panel.serving,
             "alerts_firing": pipeline.parts.alerts.firing,
             "watch_firing": self.watch.firing,
             "incidents": self.incidents.n_reported,

@@ -63,6 +63,8 @@ class Pipeline:
         """Read the source to its end, or until `stop`, and commit what was done."""
         parts = self.parts
         end = self._handed_over = start
+        if not self._next_seq:
+            parts.anchors.begin(start or {})
         for arrived in parts.source.batches(start, self._next_seq, self._watermark_ms):
             if arrived is not None:  # None: nothing came, but the clock went on
                 self.take(arrived)
@@ -78,9 +80,13 @@ class Pipeline:
         parts.checkpoints.wait()
         self._acknowledge()
 
-    def begin(self, start: Position) -> None:
-        """Commit a position before anything is read from it, so that it stays the beginning."""
-        self._commit(start, "ckpt")
+    def begin(self, start: Position, kind: Kind = "ckpt") -> None:
+        """Commit a position before anything is read from it, so that it stays the beginning.
+
+        As an anchor where the pipeline holds something already that a run may go back to.
+        """
+        self.parts.anchors.begin(start)
+        self._commit(start, kind)
         self.parts.checkpoints.wait()
 
     def take(self, arrived: Batch) -> None:
@@ -92,7 +98,7 @@ class Pipeline:
         queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
         predictions = parts.panel.predict(queries)  # weights as before the batch
         joined = parts.joiner.join(batch, queries, predictions)
-        outcomes = replace(joined, steps=parts.panel.steps)
+        outcomes = replace(joined, steps=parts.panel.steps, serving=parts.panel.serving)
         metrics = parts.evaluator.update(outcomes)  # judged as served
         moment = self._count(batch, arrived)
         for record in metrics:  # what durations in events are counted in
@@ -105,7 +111,10 @@ class Pipeline:
         parts.panel.follow(changes)
         parts.joiner.follow(changes)
         parts.evaluator.follow(changes)
-        reactions = parts.reactor.react(notices, moment, parts.panel, parts.anchors)
+        parts.anchors.keep_for(notices, moment)  # what they came of is not thrown away yet
+        reactions = parts.reactor.react(
+            notices, moment, parts.panel, parts.anchors, parts.evaluator
+        )
         if ordered:
             parts.reactor.reload(ordered.reactions, ordered.rules)
         parts.outputs.write(batch, metrics, notices, reactions)
@@ -225,6 +234,7 @@ class Pipeline:
             end=batch.end,
             anchor=self.parts.anchors.newest,
             is_backlog=batch.is_backlog,
+            start=self.parts.anchors.start,
         )
 
     def _due(self) -> Kind | None:
@@ -245,7 +255,8 @@ class Pipeline:
         """Make everything up to `end` durable; killed at any step, a resume loses nothing."""
         parts = self.parts
         if kind == "anchor":
-            parts.anchors.taken(self._next_seq, self._watermark_ms)
+            parts.anchors.taken(self._next_seq, self._watermark_ms, end)
+        parts.checkpoints.spare(parts.anchors.spared(self._watermark_ms))
         parts.outputs.flush()  # 1. rows out, keyed by position: a resume cuts back what is newer
         parts.checkpoints.save(  # 2. state and position, one atomic rename
             self.state_dict(), position=end, seq=self._next_seq, events=self._n_events, kind=kind

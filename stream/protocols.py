@@ -75,7 +75,8 @@ class Evaluator(Protocol):
     window, above 0 where it is better, of losses too; `leads` the same by sample, of those that
     the last `update` judged, oldest first; none after a state was loaded. `sample_values` is what
     each of those samples adds to a metric, in their order; None of metrics whose samples it does
-    not tell.
+    not tell. `standings` is a ranking figure of champion and shadows, by name, the champion's
+    first; empty without a sample.
     """
 
     def update(self, outcomes: Outcomes) -> list[Record]: ...
@@ -90,6 +91,7 @@ class Evaluator(Protocol):
 
     def leads(self, shadow: str, metric: str) -> Float64s: ...
     def sample_values(self, metric: str, policy: str | None = None) -> Float64s | None: ...
+    def standings(self, figure: str, over: str) -> dict[str, Reading]: ...
 
     def state_dict(self) -> State: ...
 

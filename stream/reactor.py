@@ -1,44 +1,51 @@
-"""What the loop does about alerts: learn faster, stop learning, or go back.
+"""What the loop does about alerts: learn faster, stop learning, go back, or serve somebody else.
 
 boost     while a rule fires, replay and learning rate are raised; undone when it resolves
 freeze    while a rule fires, the champion learns nothing; undone when it resolves. It wins over
           boost, which waits until the champion learns again
-rollback  once, when a rule fires: the champion's weights go back to the newest anchor from before
-          the condition became true. There is nothing to undo when the rule resolves: what was
-          learned between the anchor and the rollback is gone
+switch    while a rule fires, the shadow that was best when it began is served in the champion's
+          place; undone when it resolves. Everyone goes on learning, and every figure stays that of
+          the learner it names: the champion's tell when it has recovered
+rollback  when a rule fires, the champion's weights go back to the newest anchor from before the
+          condition became true, and to older ones if that does not help, a few times. There is
+          nothing to undo when the rule resolves: what was learned since the anchor is gone
 
-A boost or freeze lasts no longer than its `at_most` of event time; a boost that a freeze has
-interrupted begins anew. Then it ends, and the rules that fire have no further say until they have
-resolved and fire again.
+A boost, freeze or switch lasts no longer than its `at_most` of event time; a boost that a freeze
+has interrupted begins anew. Then it ends, and the rules that fire have no further say until they
+have resolved and fire again. Each begins at most `at_most_per_day` times, and no sooner than
+`cool_down` after the last one; a rule that has to wait is told so once.
 
 When other settings are put in force, what is on stays as it was begun: a boost keeps its factors,
-and both lasting reactions their `at_most`, until they end. Only a rule that is withdrawn lets go
-of what it asked for, as if it had resolved. One that has changed, for example its `react`, is
+and lasting reactions their `at_most`, until they end. Only a rule that is withdrawn lets go of
+what it asked for, as if it had resolved. One that has changed, for example its `react`, is
 withdrawn and starts afresh: if its condition still holds, it fires anew, after its own `for`, and
 only then does its new reaction begin, with all of its time. A rollback goes to before the new
 episode: what was learned during the one that was cut short is kept.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Protocol
 
-from evaluators.alert_rules import ReactionsConfig, Rule
+from evaluators.alert_rules import Rule
+from evaluators.reaction_settings import ReactionsConfig
 from stream.durations import format_duration_ms
 from stream.errors import CheckpointError
 from stream.notices import Moment, Notice
-from stream.values import Bools, Record, State
+from stream.reactions.change import Change, record_of
+from stream.reactions.lasting import Lasting, Terms
+from stream.reactions.rollbacks import Rollbacks, Way
+from stream.values import Bools, Reading, Record, State
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _NOT_ADJUSTABLE = "the champion learns in a way that can neither be boosted nor undone"
-
-Action = Literal["begin", "end", "refused", "done"]
 
 
 class Adjustable(Protocol):
-    """Who learns. Factors and the freeze are part of its own state.
+    """Who learns. Factors, the freeze and who is served are part of its own state.
 
     `is_adjustable` says whether the champion can be adjusted and restored. `restore` takes back
-    the weights of the rows that still mean the same item; other rows stay as they are.
+    the weights of the rows that still mean the same item; other rows stay as they are. `serve`
+    puts a shadow in the champion's place, and None the champion itself.
     """
 
     @property
@@ -50,24 +57,37 @@ class Adjustable(Protocol):
 
     def restore(self, state: State, is_same_V: Bools) -> None: ...
 
+    def serve(self, shadow: str | None) -> None: ...
+
 
 class AnchorStates(Protocol):
     """What a rollback may go back to.
 
-    `before` names the newest anchor that holds nothing later than an event time. `champion_state`
-    raises `CheckpointError` if the anchor cannot be read.
+    `before` names the newest anchor that holds nothing later than an event time, and that is
+    older than another one if that is named. `champion_state` raises `CheckpointError` if the
+    anchor cannot be read.
     """
 
-    def before(self, ts_ms: int) -> str | None: ...
+    def before(self, ts_ms: int, older_than: str | None = None) -> str | None: ...
 
     def champion_state(self, name: str) -> tuple[State, Bools]: ...
+
+
+class Standings(Protocol):
+    """How champion and shadows do by one figure over one window, the champion first.
+
+    Empty without a sample.
+    """
+
+    def standings(self, figure: str, over: str) -> dict[str, Reading]: ...
 
 
 class Reactor:
     """Turns notices into orders to the panel, and tells each order once.
 
     A record names the rule that began a reaction, also where it ends, although other rules may
-    have joined in; `anchor` is the one that was rolled back to. Times are the watermark's.
+    have joined in; `anchor` is the one that was rolled back to, `serves` the shadow that a switch
+    has served. Times are the watermark's.
 
     After `load_state_dict` nothing has to be repeated: the panel's own state holds what was
     ordered.
@@ -78,14 +98,18 @@ class Reactor:
         Bounds, until others are put in force.
     rules : sequence of Rule
         Those that notices come from.
+    figure : str
+        By which shadows are compared where `switch.metric` names none.
     """
 
-    def __init__(self, config: ReactionsConfig, rules: Sequence[Rule]) -> None:
+    def __init__(self, config: ReactionsConfig, rules: Sequence[Rule], figure: str) -> None:
         self._config = config
         self._reaction_of: dict[str, str] = {rule.name: rule.react for rule in rules}
-        self._freeze = _Lasting("freeze")
-        self._boost = _Lasting("boost")
-        self._rolled_back_ms: int | None = None
+        self._figure = figure
+        self._freeze = Lasting("freeze")
+        self._boost = Lasting("boost")
+        self._switch = Lasting("switch")
+        self._rollbacks = Rollbacks()
 
     def reload(self, config: ReactionsConfig, rules: Sequence[Rule]) -> None:
         """Put other bounds and rules in force, for whatever begins from now on.
@@ -103,7 +127,12 @@ class Reactor:
         self._reaction_of = {rule.name: rule.react for rule in rules}
 
     def react(
-        self, notices: Sequence[Notice], moment: Moment, panel: Adjustable, anchors: AnchorStates
+        self,
+        notices: Sequence[Notice],
+        moment: Moment,
+        panel: Adjustable,
+        anchors: AnchorStates,
+        standings: Standings,
     ) -> list[Record]:
         """Do what the notices ask for and the bounds allow; one record for each thing done or not.
 
@@ -118,18 +147,15 @@ class Reactor:
         changes = [
             *self._step_freeze(notices, moment, panel),
             *self._step_boost(notices, moment, panel),
+            *self._step_switch(notices, moment, panel, standings),
+            *self._step_rollbacks(notices, moment, panel, anchors),
         ]
-        changes += [
-            self._roll_back(notice, moment, panel, anchors)
-            for notice in notices
-            if notice.state == "firing" and self._reaction_of[notice.rule] == "rollback"
-        ]
-        return [_record(change, moment) for change in changes]
+        return [record_of(change, moment) for change in changes]
 
     @property
     def active(self) -> dict[str, int]:
         """The reactions that are on, and the event times since when."""
-        lasting = (self._boost, self._freeze)
+        lasting = (self._boost, self._freeze, self._switch)
         return {one.reaction: one.began_ms for one in lasting if one.began_ms is not None}
 
     def state_dict(self) -> State:
@@ -141,7 +167,8 @@ class Reactor:
             },
             "freeze": self._freeze.state_dict(),
             "boost": self._boost.state_dict(),
-            "rolled_back_ms": self._rolled_back_ms,
+            "switch": self._switch.state_dict(),
+            "rollbacks": self._rollbacks.state_dict(),
         }
 
     def load_state_dict(self, state: State) -> None:
@@ -155,57 +182,82 @@ class Reactor:
         self._reaction_of = dict(state["settings"]["rules"])
         self._freeze.load_state_dict(state["freeze"])
         self._boost.load_state_dict(state["boost"])
-        self._rolled_back_ms = state["rolled_back_ms"]
+        self._switch.load_state_dict(state["switch"])
+        self._rollbacks.load_state_dict(state["rollbacks"])
 
     def _step_freeze(
         self, notices: Sequence[Notice], moment: Moment, panel: Adjustable
-    ) -> list["_Change"]:
+    ) -> list[Change]:
         fired, resolved = self._asking("freeze", notices)
-        at_most_ms = self._config.freeze.at_most
-        told = f"at most for {format_duration_ms(at_most_ms)}"
-        changes = self._freeze.step(fired, resolved, moment.watermark_ms, _Terms(told, at_most_ms))
-        if changes:
+        bounds = self._config.freeze
+        terms = Terms(f"at most for {format_duration_ms(bounds.at_most)}", bounds)
+        changes = self._freeze.step(fired, resolved, moment.watermark_ms, terms)
+        if _has_moved(changes):
             panel.freeze(self._freeze.is_on)
         return changes
 
     def _step_boost(
         self, notices: Sequence[Notice], moment: Moment, panel: Adjustable
-    ) -> list["_Change"]:
+    ) -> list[Change]:
         fired, resolved = self._asking("boost", notices)
         if fired and not panel.is_adjustable:
-            return [_Change("boost", "refused", rule, _NOT_ADJUSTABLE) for rule in fired]
+            return [Change("boost", "refused", rule, _NOT_ADJUSTABLE) for rule in fired]
         config = self._config.boost
         told = f"replay x {config.replay_factor:g}, learning rate x {config.learning_rate_factor:g}"
         obstacle = "the champion is frozen" if self._freeze.is_on else None
-        terms = _Terms(told, config.at_most, obstacle)
+        terms = Terms(told, config, obstacle)
         changes = self._boost.step(fired, resolved, moment.watermark_ms, terms)
-        if changes and self._boost.is_on:
+        if _has_moved(changes) and self._boost.is_on:
             panel.adjust(config.replay_factor, config.learning_rate_factor)
-        elif changes:
+        elif _has_moved(changes):
             panel.adjust(1.0, 1.0)
         return changes
 
-    def _roll_back(
-        self, notice: Notice, moment: Moment, panel: Adjustable, anchors: AnchorStates
-    ) -> "_Change":
-        def refused(reason: str) -> _Change:
-            return _Change("rollback", "refused", notice.rule, reason)
+    def _step_switch(
+        self, notices: Sequence[Notice], moment: Moment, panel: Adjustable, standings: Standings
+    ) -> list[Change]:
+        fired, resolved = self._asking("switch", notices)
+        terms = Terms("", self._config.switch)
+        if fired or self._switch.is_wanted:  # else nobody needs to know who is the best
+            terms = self._terms_of_switch(standings)
+        changes = self._switch.step(fired, resolved, moment.watermark_ms, terms)
+        if _has_moved(changes):
+            panel.serve(terms.serves if self._switch.is_on else None)
+        return changes
 
-        now_ms, at_most_every_ms = moment.watermark_ms, self._config.rollback.at_most_every
-        if not panel.is_adjustable:
-            return refused(_NOT_ADJUSTABLE)
-        if self._rolled_back_ms is not None and now_ms - self._rolled_back_ms < at_most_every_ms:
-            return refused(f"one was done within the last {format_duration_ms(at_most_every_ms)}")
-        anchor = anchors.before(notice.since_ms)
-        if anchor is None:
-            return refused("no anchor is kept from before the condition became true")
-        try:
-            state, is_same_V = anchors.champion_state(anchor)
-        except CheckpointError as err:
-            return refused(str(err))
-        panel.restore(state, is_same_V)
-        self._rolled_back_ms = now_ms
-        return _Change("rollback", "done", notice.rule, f"to {anchor}", anchor)
+    def _terms_of_switch(self, standings: Standings) -> Terms:
+        """The shadow that would be served now, or why none would."""
+        config = self._config.switch
+        figure = config.metric or self._figure
+        by = f"{figure} over {config.over}"
+        found = standings.standings(figure, config.over)
+        if not found or min(one.samples for one in found.values()) < config.min_samples:
+            return Terms("", config, not_yet=f"{by} has fewer than {config.min_samples} samples")
+        (champion, own), *shadows = found.items()
+        # The first of equal ones, in the order of the settings.
+        name, best = max(shadows, key=lambda shadow: shadow[1].value)
+        told = f"{by} of {name} is {best.value:.4g}, of {champion} {own.value:.4g}"
+        if best.value - own.value <= config.better_by:
+            return Terms("", config, not_yet=f"no shadow is better: {told}")
+        return Terms(f"{name} is served: {told}", config, serves=name)
+
+    def _step_rollbacks(
+        self, notices: Sequence[Notice], moment: Moment, panel: Adjustable, anchors: AnchorStates
+    ) -> list[Change]:
+        fired, resolved = self._asking("rollback", notices)
+        since_ms_of = {notice.rule: notice.since_ms for notice in notices}
+        way = Way(
+            before=anchors.before,
+            go_back_to=lambda anchor: panel.restore(*anchors.champion_state(anchor)),
+            obstacle=None if panel.is_adjustable else _NOT_ADJUSTABLE,
+        )
+        return self._rollbacks.step(
+            {rule: since_ms_of[rule] for rule in fired},
+            resolved,
+            moment.watermark_ms,
+            self._config.rollback,
+            way,
+        )
 
     def _asking(self, reaction: str, notices: Sequence[Notice]) -> tuple[list[str], list[str]]:
         """The rules of a reaction that have begun to fire, and those that have resolved."""
@@ -216,92 +268,6 @@ class Reactor:
         )
 
 
-class _Change(NamedTuple):
-    """Something done, or not done, for a rule."""
-
-    reaction: str
-    action: Action
-    rule: str
-    reason: str
-    anchor: str | None = None
-
-
-class _Terms(NamedTuple):
-    """On what terms a reaction begins: the reason told, its longest time, and what forbids it."""
-
-    told: str
-    at_most_ms: int
-    obstacle: str | None = None
-
-
-class _Lasting:
-    """A reaction that is on while a rule asks for it, and no longer than it may."""
-
-    def __init__(self, reaction: str) -> None:
-        self.reaction = reaction
-        self.began_ms: int | None = None
-        # Of the one that is on, or was last: other bounds hold for the next one only.
-        self._at_most_ms = 0
-        self._begun_by = ""
-        self._firing: list[str] = []
-        # Rules that fire, but whose time is used up until they resolve.
-        self._spent: list[str] = []
-
-    @property
-    def is_on(self) -> bool:
-        return self.began_ms is not None
-
-    def step(
-        self, fired: Sequence[str], resolved: Sequence[str], now_ms: int, terms: _Terms
-    ) -> list[_Change]:
-        """Begin on these terms or end, as the rules ask.
-
-        With an obstacle it is off, whatever they ask.
-        """
-        changes = []
-        if self.began_ms is not None and now_ms - self.began_ms >= self._at_most_ms:
-            self._spent = list(self._firing)
-            changes.append(self._end(f"after {format_duration_ms(self._at_most_ms)}, the most"))
-        self._firing = [rule for rule in self._firing if rule not in resolved] + list(fired)
-        self._spent = [rule for rule in self._spent if rule not in resolved]
-        asking = [rule for rule in self._firing if rule not in self._spent]
-        if self.is_on and not (asking and terms.obstacle is None):
-            changes.append(self._end(terms.obstacle or "resolved"))
-        elif asking and terms.obstacle is None and not self.is_on:
-            self.began_ms, self._begun_by = now_ms, asking[0]
-            self._at_most_ms = terms.at_most_ms
-            changes.append(_Change(self.reaction, "begin", asking[0], terms.told))
-        return changes
-
-    def state_dict(self) -> State:
-        return {
-            "began_ms": self.began_ms,
-            "at_most_ms": self._at_most_ms,
-            "begun_by": self._begun_by,
-            "firing": list(self._firing),
-            "spent": list(self._spent),
-        }
-
-    def load_state_dict(self, state: State) -> None:
-        self.began_ms = state["began_ms"]
-        self._at_most_ms = state["at_most_ms"]
-        self._begun_by = state["begun_by"]
-        self._firing = list(state["firing"])
-        self._spent = list(state["spent"])
-
-    def _end(self, reason: str) -> _Change:
-        self.began_ms = None
-        return _Change(self.reaction, "end", self._begun_by, reason)
-
-
-def _record(change: _Change, moment: Moment) -> Record:
-    return {
-        "seq": moment.seq,
-        "name": f"reaction:{change.reaction}:{change.action}:{change.rule}",
-        "reaction": change.reaction,
-        "action": change.action,
-        "rule": change.rule,
-        "reason": change.reason,
-        "ts": moment.watermark_ms,
-        "anchor": change.anchor,
-    }
+def _has_moved(changes: Sequence[Change]) -> bool:
+    """Whether a reaction has begun or ended; to be told that it may not moves nothing."""
+    return any(change.action in ("begin", "end") for change in changes)

@@ -13,6 +13,9 @@ from stream.errors import CheckpointError
 from stream.journal import Entry
 from stream.kafka.settings import KafkaSourceConfig
 
+_PREFIX = "source.kafka."
+_TOPICS_PREFIX = "topics."
+
 
 def reading_settings(config: KafkaSourceConfig) -> dict[str, Any]:
     """The settings that decide what a batch of known offsets holds, by their full key.
@@ -37,11 +40,39 @@ def reading_settings(config: KafkaSourceConfig) -> dict[str, Any]:
     names = ("max_ahead", "max_record_bytes", "isolation")
     source = {name: getattr(config, name) for name in names}
     topics = {
-        f"topics.{topic.name}.{name}": getattr(topic, name)
+        f"{_TOPICS_PREFIX}{topic.name}.{name}": getattr(topic, name)
         for topic in config.topics
         for name in ("type", "map", "format")
     }
-    return {f"source.kafka.{key}": value for key, value in {**source, **topics}.items()}
+    return {f"{_PREFIX}{key}": value for key, value in {**source, **topics}.items()}
+
+
+def read_as_then(config: KafkaSourceConfig, told: Mapping[str, Any] | None) -> KafkaSourceConfig:
+    """The settings under which a batch holds what it held under those that a journal tells.
+
+    What they do not tell stays as it is; None tells nothing.
+
+    Examples
+    --------
+    >>> config = KafkaSourceConfig.model_validate(
+    ...     {"connection": {"bootstrap": "localhost:9092"}, "topics": ["clicks", "views"]}
+    ... )
+    >>> told = reading_settings(config) | {"source.kafka.topics.clicks.map": {"user": "visitor"}}
+    >>> read_as_then(config, told).topics[0].map
+    {'user': 'visitor'}
+    """
+    values = config.model_dump(mode="json")
+    topics: dict[str, dict[str, Any]] = {}
+    for key, value in (told or {}).items():
+        name = key.removeprefix(_PREFIX)
+        if name.startswith(_TOPICS_PREFIX):
+            topic, _, field = name.removeprefix(_TOPICS_PREFIX).rpartition(".")
+            topics.setdefault(topic, {"name": topic})[field] = value
+        else:
+            values[name] = value
+    if topics:
+        values |= {"topics": list(topics.values()), "start": "earliest"}
+    return KafkaSourceConfig.model_validate(values)
 
 
 def refuse_other_settings(entries: Iterable[Entry], now: Mapping[str, Any], out: Path) -> None:

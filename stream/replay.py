@@ -1,7 +1,7 @@
 """Event replay from files: one run of the loop, from an empty or an earlier state to a summary."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,9 @@ from stream.run_folder import (
     write_config,
     write_summary,
 )
+from stream.starts import Start, note_start
 from stream.taking_over import take_over
+from stream.values import Position
 
 OnStart = Callable[[Pipeline, list[str]], None]
 """Called before the first batch, with what the user should know of the state gone on from."""
@@ -31,13 +33,15 @@ class Replay:
     """What to replay, and where to.
 
     `config` must have come through `resolved`. With `resume` the run goes on from the newest
-    checkpoint in `out` that verifies; without it `out` must hold no run.
+    checkpoint in `out` that verifies; without it `out` must hold no run. `paths` are the files
+    that are read, if the run is to tell of them afterwards.
     """
 
     config: FreshrankConfig
     source: Source
     out: Path
     resume: bool = False
+    paths: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,19 @@ def run_replay(
         with closing(pipeline):
             if not replay.resume:
                 write_config(replay.config, replay.out)
+            if replay.paths:
+                note_start(replay.out, _begun_at(replay, start), replay.config.batch.events)
             if on_start is not None:
                 on_start(pipeline, warnings)
+            if start is None and replay.config.start_from is not None:
+                pipeline.begin({}, "anchor")
             n_before, started_s = pipeline.n_events, time.perf_counter()
             pipeline.run(start)
             seconds = time.perf_counter() - started_s
     record = write_summary(pipeline, replay.out, folder, pipeline.n_events - n_before, seconds)
     return Summary(record, pipeline.is_stopped)
+
+
+def _begun_at(replay: Replay, start: Position | None) -> Start:
+    n_records = sum(int(cursor.get("records", 0)) for cursor in (start or {}).values())
+    return Start(str(Path.cwd()), tuple(replay.paths), n_records, replay.config.source.until_ms)

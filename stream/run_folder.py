@@ -210,6 +210,7 @@ def _summary(pipeline: Pipeline, n_events: int, seconds: float) -> Record:
         "events_per_second": round(n_events / seconds, 1) if seconds else None,
         "metrics": judged["metrics"],
         "shadows": judged["shadows"],
+        "serving": judged["serving"],
         "policies": judged["policies"],
         "alerts": pipeline.alerts(),
         "counts": judged["counts"],

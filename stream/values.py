@@ -326,7 +326,7 @@ class Outcomes:
     `conversions`, `predicted_conversions` and `opinions` are to be judged, `shown_lessons` and
     `conversion_lessons` to be learned. `join_counts` says, since start, how many events met what
     they answer, and why the others did not. `steps` are those that the champion took up to its
-    predictions; None if it takes none.
+    predictions; None if it takes none. `serving` names the learner whose predictions are served.
     """
 
     seq: int
@@ -347,6 +347,7 @@ class Outcomes:
     looking_N: Int64s = field(default_factory=_nobody)
     opinions: Opinions = field(default_factory=no_opinions)
     context_B: list[Mapping[str, Any] | None] | None = None
+    serving: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,8 +88,22 @@ RESTLESS = {
             "arl_events": 1000,
             "min_samples": 10,
         },
+        {
+            "name": "mrr_drop",
+            "kind": "drop",
+            "metric": "mrr@20",
+            "over": "events",
+            "reference": "500 events",
+            "share": 0.02,
+            "min_samples": 50,
+            "react": "switch",
+        },
     ],
-    "reactions": {"rollback": {"at_most_every": "4h"}, "freeze": {"at_most": "2h"}},
+    "reactions": {
+        "rollback": {"at_most_every": "4h"},
+        "freeze": {"at_most": "2h"},
+        "switch": {"cool_down": "10m", "min_samples": 50},
+    },
 }
 
 

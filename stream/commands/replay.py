@@ -174,7 +174,7 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
     watching = nullcontext() if job.is_quiet else alerts_on(terminal)
     with stop, progress, watching:
         summary = run_replay(
-            Replay(config, source, job.out, job.resume),
+            Replay(config, source, job.out, job.resume, source.paths),
             on_batch=on_batch,
             on_start=on_start,
         )

@@ -6,6 +6,9 @@ from typing import Any
 
 from stream.values import Record
 
+# Told of a reaction, though nothing was begun.
+_NOT_DONE = ("refused", "stopped")
+
 
 @dataclass(slots=True)
 class Episode:
@@ -156,15 +159,16 @@ def _note_reaction(
         if key in open_reactions:
             open_reactions.pop(key).ended_ms = ts_ms
         return
-    if action != "refused":
+    if action not in _NOT_DONE:
         reaction = Reaction(name, rule, ts_ms, ts_ms if action == "done" else None)
         log.reactions.append(reaction)
         if action == "begin":
             open_reactions[key] = reaction
     if episode is not None:
-        reason = record.get("reason")
-        refused = f"{name} refused" + (f": {reason}" if reason else "")
-        episode.reactions.append(refused if action == "refused" else name)
+        reason, serves = record.get("reason"), record.get("serves")
+        done = f"{name} to {serves}" if serves else name
+        not_done = f"{name} {action}" + (f": {reason}" if reason else "")
+        episode.reactions.append(not_done if action in _NOT_DONE else done)
 
 
 def _known(record: Record) -> dict[str, Any]:

@@ -264,6 +264,7 @@ def test_a_notice_tells_the_whole_story():
         "change": "state",
         "react": "boost",
         "anchor": "a-1",
+        "start": {},
         "end": {"f": {"line": 150}},
         "value": 0.125,
         "threshold": 0.5,

@@ -192,6 +192,7 @@ def test_a_withdrawn_rule_is_told_in_full_but_for_its_figures():
         "change": "state",
         "react": "boost",
         "anchor": "a-1",
+        "start": {},
         "end": {"f": {"line": 222}},
         "value": None,
         "threshold": None,

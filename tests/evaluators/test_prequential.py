@@ -208,6 +208,19 @@ def test_time_moves_in_batches_without_lists():
     assert evaluator.reading("ctr", "events") == Reading(1.0, 1)
 
 
+def test_a_record_tells_who_is_served_and_whose_the_figures_are_stays_as_it_was():
+    plain, switched = make_evaluator(), make_evaluator()
+    for seq in range(3):
+        outcomes = one_click(item=seq, seq=seq)
+        plain.update(replace(outcomes, serving="champion"))
+        switched.update(replace(outcomes, serving="popularity"))
+    assert plain.metrics()["serving"] == "champion"
+    assert switched.metrics() == plain.metrics() | {"serving": "popularity"}
+    resumed = make_evaluator()
+    resumed.load_state_dict(switched.state_dict())
+    assert resumed.metrics()["serving"] == "popularity"
+
+
 def test_a_metric_that_does_not_exist_is_refused_with_the_nearest_name():
     with pytest.raises(ValueError, match=r"called normalised_entropy.*mean normalized_entropy"):
         make_evaluator().reading("normalised_entropy", "total")

@@ -156,3 +156,20 @@ class TestRankingJudgeState(StatefulContract):
     def drive(judge: RankingJudge, step: int) -> list[object]:
         judge.update(Stream(seed=step, n_queries=60).part(step, 0, 60))
         return [judge.metrics(), judge.counts()]
+
+
+@pytest.mark.parametrize("over", WINDOWS)
+def test_standings_are_the_figures_of_the_record(over):
+    judge = judged(Stream(3, 300), [120, 120, 60])
+    champion, (shadow,) = judge.metrics()
+    for figure in compared_names(KS):
+        standings = judge.standings(figure, over)
+        assert list(standings) == list(LEARNERS)
+        for told, found in zip((champion, shadow), standings.values(), strict=True):
+            assert found.value == told[figure][over]
+            assert found.samples == told[figure]["samples"][over]
+
+
+def test_without_a_sample_nobody_stands_anywhere():
+    judge = RankingJudge(RankingConfig(ks=KS), LEARNERS, SIZES)
+    assert judge.standings("recall@10", "events") == {}

@@ -100,6 +100,8 @@ def test_the_unbroken_run_had_everything_on(unbroken):
         ("boost", "end"),
         ("freeze", "begin"),
         ("freeze", "end"),
+        ("switch", "begin"),
+        ("switch", "end"),
     } <= reactions
     assert ("rollback", "done") in reactions
     assert {r["state"] for r in records if "state" in r} >= {"pending", "firing", "resolved"}

@@ -250,3 +250,39 @@ def test_a_learner_that_the_other_panel_has_not_is_named() -> None:
     panel = Panel(("popularity", Popularity(PopularityConfig())), {"other": CountingLearner()})
     with pytest.raises(CheckpointError, match="abacus, counting, popularity but not other"):
         panel.take_over(make_panel().state_dict())
+
+
+def test_the_champion_is_served_unless_a_shadow_stands_in() -> None:
+    panel = make_panel()
+    predictions = panel.predict(make_queries([[]], n_items=2))
+    assert panel.serving == "popularity"
+    panel.serve("abacus")
+    assert panel.serving == "abacus"
+    assert panel.served(predictions) is predictions["abacus"]
+    assert tuple(panel.predict(make_queries([[]], n_items=2))) == panel.names
+    panel.serve(None)
+    assert panel.served(predictions) is predictions["popularity"]
+
+
+def test_everyone_goes_on_learning_while_a_shadow_is_served() -> None:
+    served, plain = make_panel(), make_panel()
+    served.serve("abacus")
+    for panel in (served, plain):
+        panel.learn(make_outcomes(make_lessons([[], []], [1, 0])))
+    assert_same_bits(served.state_dict()["learners"], plain.state_dict()["learners"])
+
+
+def test_who_is_served_survives_and_is_not_taken_over() -> None:
+    panel, resumed, other = make_panel(), make_panel(), make_panel()
+    panel.serve("counting")
+    resumed.load_state_dict(panel.state_dict())
+    assert resumed.serving == "counting"
+    other.serve("abacus")
+    other.take_over(panel.state_dict())
+    assert other.serving == "popularity"
+
+
+@pytest.mark.parametrize("name", ["popularity", "nobody"])
+def test_only_a_shadow_can_stand_in(name: str) -> None:
+    with pytest.raises(ValueError, match=f"no shadow '{name}'; known are counting, abacus"):
+        make_panel().serve(name)

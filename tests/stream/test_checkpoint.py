@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from stream.checkpoint import CheckpointConfig, Checkpoints
+from stream.checkpoint import CheckpointConfig, Checkpoints, Spared
 from stream.checkpoint_files import LocalDisk, read_latest
 from stream.errors import CheckpointError
 
@@ -208,7 +208,7 @@ def test_a_full_disk_is_told_and_costs_no_older_checkpoint(folder, trip):
 def test_a_file_system_that_refuses_arrays_is_told(folder):
     program = f"""
 import resource, numpy as np
-from stream.checkpoint import CheckpointConfig, Checkpoints
+from stream.checkpoint import CheckpointConfig, Checkpoints, Spared
 from stream.errors import CheckpointError
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 checkpoints = Checkpoints(CheckpointConfig(dir={str(folder)!r}), "c0ffee")
@@ -290,6 +290,43 @@ def test_the_last_of_each_kind_remain(folder):
         "ckpt-000000000008",
         "ckpt-000000000010",
     ]
+
+
+class KeptLog:
+    """Writes down what it may drop."""
+
+    def __init__(self):
+        self.pruned = []
+
+    def sync(self):
+        pass
+
+    def prune(self, first_needed_seq, spared):
+        self.pruned.append((first_needed_seq, list(spared)))
+
+
+def test_anchors_that_are_spared_remain_with_what_was_written_ahead_after_them(folder):
+    log = KeptLog()
+    spared = [Spared("anchor-000000000001", range(1, 3)), Spared(None, range(2))]
+    with opened(folder, keep=1, keep_anchors=1) as checkpoints:
+        checkpoints.keep(log)
+        for seq in range(1, 6):
+            checkpoints.spare(spared if seq < 5 else spared[1:])
+            save(checkpoints, seq, "anchor")
+            checkpoints.wait()
+            is_kept = (folder / "anchor-000000000001").exists()
+            assert is_kept == (seq < 5)
+    assert names(folder) == ["anchor-000000000005"]
+    assert log.pruned[3] == (4, [range(1, 3), range(2)])
+    assert log.pruned[4] == (5, [range(2)])
+
+
+def test_what_is_spared_of_an_abandoned_future_goes_with_it(folder):
+    with opened(folder, keep=1, keep_anchors=1) as checkpoints:
+        save(checkpoints, 9, "anchor")
+        checkpoints.spare([Spared("anchor-000000000009", range(9, 12))])
+        save(checkpoints, 4)
+    assert names(folder) == ["ckpt-000000000004"]
 
 
 def test_damaged_ones_of_an_abandoned_future_do_not_push_out_good_ones(folder):
@@ -379,7 +416,7 @@ def test_the_folder_is_free_after_close(folder):
 def test_the_folder_is_free_after_the_first_run_was_killed(folder):
     program = f"""
 import os, signal
-from stream.checkpoint import CheckpointConfig, Checkpoints
+from stream.checkpoint import CheckpointConfig, Checkpoints, Spared
 held = Checkpoints(CheckpointConfig(dir={str(folder)!r}), "c0ffee")
 os.kill(os.getpid(), signal.SIGKILL)
 """

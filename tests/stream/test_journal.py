@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.errors import JournalError
-from stream.journal import Entry, Journal, Range
+from stream.journal import Entry, Journal, Range, read_entries
 
 TS_MS = 1_700_000_000_000
 # One entry of `entry_of` fills a segment of this size, two of them one of twice the size.
@@ -297,6 +297,36 @@ def test_pruning_keeps_what_is_needed_and_goes_on(tmp_path, first_needed_seq):
     journal.append(entry_of(6))
     journal.close()
     assert seqs(Journal(tmp_path), 6) == [6]
+
+
+@pytest.mark.parametrize(
+    ("spared", "left"),
+    [
+        ([], ["4"]),
+        ([range(1, 2)], ["0", "4"]),
+        ([range(2, 4)], ["2", "4"]),
+        ([range(3)], ["0", "2", "4"]),
+        ([range(4, 4)], ["4"]),
+    ],
+)
+def test_pruning_keeps_what_is_spared_and_what_follows_a_hole_can_be_read(tmp_path, spared, left):
+    entries = written(tmp_path, 6, 2 * SMALL_BYTES)
+    journal = Journal(tmp_path, 2 * SMALL_BYTES)
+    journal.prune(5, spared)
+    assert [path.name[-7:-6] for path in segments(tmp_path)] == left
+    assert list(journal.entries(4)) == entries[4:]
+    if left == ["0", "4"]:
+        with pytest.raises(JournalError, match="the entries 2 to 3 before it are gone"):
+            seqs(journal, from_seq=1)
+
+
+def test_a_journal_is_read_while_another_process_writes_it(tmp_path):
+    written(tmp_path, 3)
+    path = segments(tmp_path)[0]
+    torn = path.read_bytes() + b"0badc0de {"
+    path.write_bytes(torn)
+    assert [entry.seq for entry in read_entries(tmp_path, 1)] == [1, 2]
+    assert path.read_bytes() == torn
 
 
 # Disks that are full, and folders that are none

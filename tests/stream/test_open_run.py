@@ -22,7 +22,8 @@ def sink(waited_for=None, n_pending=0):
 
 
 def run_of(tmp_path, source=SOURCE, newest=None, sinks=None, **pipeline):
-    parts = SimpleNamespace(alerts=SimpleNamespace(firing=["low"]))
+    panel = SimpleNamespace(serving="item_knn")
+    parts = SimpleNamespace(alerts=SimpleNamespace(firing=["low"]), panel=panel)
     loop = {
         "next_seq": 7,
         "n_records": 50,
@@ -48,6 +49,7 @@ def run_of(tmp_path, source=SOURCE, newest=None, sinks=None, **pipeline):
 def test_the_status_tells_what_fires_and_what_was_not_written(tmp_path):
     status = run_of(tmp_path).status()
     assert (status["alerts_firing"], status["watch_firing"]) == (["low"], ["no_events"])
+    assert status["serving"] == "item_knn"
     assert (status["incidents"], status["incidents_failed"]) == (3, 1)
     assert (status["records"], status["events"], status["dead_letters"]) == (50, 48, 2)
 

@@ -30,6 +30,7 @@ class Champion:
     factors: tuple[float, float] = (1.0, 1.0)
     is_frozen: bool = False
     weights: str = "its own"
+    serves: str | None = None
     is_adjustable: bool = True
     orders: list[str] = field(default_factory=list)
 
@@ -45,12 +46,19 @@ class Champion:
         self.weights = state["weights"]
         self.orders.append(f"restore {self.weights}")
 
+    def serve(self, shadow: str | None) -> None:
+        self.serves = shadow
+        self.orders.append(f"serve {shadow}")
+
 
 class HourlyAnchors:
     """An anchor at the beginning of every hour."""
 
-    def before(self, ts_ms: int) -> str | None:
-        return f"hour-{(ts_ms - START_MS) // HOUR_MS}"
+    def before(self, ts_ms: int, older_than: str | None = None) -> str | None:
+        hour = (ts_ms - START_MS) // HOUR_MS
+        if older_than is not None:
+            hour = min(hour, int(older_than.removeprefix("hour-")) - 1)
+        return f"hour-{hour}" if hour >= -2 else None
 
     def champion_state(self, name: str) -> tuple[State, Bools]:
         return {"weights": name}, np.array([True])
@@ -66,13 +74,18 @@ class Figures:
         value = 1.0 - self._value if metric == "log_loss" else self._value
         return None if math.isnan(value) else Reading(value, 1000.0)
 
+    def standings(self, figure: str, over: str) -> dict[str, Reading]:
+        if math.isnan(self._value):
+            return {}
+        return {"champion": Reading(self._value, 1000.0), "shadow": Reading(0.6, 1000.0)}
+
 
 class Loop:
     """What the loop does about alerts after each batch."""
 
     def __init__(self, config: AlertsConfig) -> None:
         self.alerts = Alerts(config)
-        self.reactor = Reactor(config.reactions, config.rules)
+        self.reactor = Reactor(config.reactions, config.rules, "recall@20")
         self.champion = Champion()
 
     def take(
@@ -82,7 +95,7 @@ class Loop:
         notices = alerts.step(figures, moment)
         for command in commands:
             notices += alerts.reload(AlertsConfig.model_validate(command["alerts"]), moment)
-        reactions = reactor.react(notices, moment, self.champion, HourlyAnchors())
+        reactions = reactor.react(notices, moment, self.champion, HourlyAnchors(), figures)
         reactor.reload(alerts.config.reactions, alerts.config.rules)
         return notices, reactions
 
@@ -91,14 +104,19 @@ class Loop:
         return {
             "alerts": self.alerts.state_dict(),
             "reactor": self.reactor.state_dict(),
-            "champion": [*champion.factors, champion.is_frozen, champion.weights],
+            "champion": [
+                *champion.factors,
+                champion.is_frozen,
+                champion.weights,
+                champion.serves,
+            ],
         }
 
     def load_state_dict(self, state: State) -> None:
         self.alerts.load_state_dict(state["alerts"])
         self.reactor.load_state_dict(state["reactor"])
-        replay_factor, learning_rate_factor, is_frozen, weights = state["champion"]
-        self.champion = Champion((replay_factor, learning_rate_factor), is_frozen, weights)
+        replay_factor, learning_rate_factor, *others = state["champion"]
+        self.champion = Champion((replay_factor, learning_rate_factor), *others)
 
 
 class Clock:
@@ -294,6 +312,8 @@ POOL = tuple(
         ("b", {**LOSS, "for": "200 events"}, "rollback"),
         ("c", {**LOW, "threshold": 0.75}, "boost"),
         ("c", {**LOW, "threshold": 0.25}, "rollback"),
+        ("c", {**LOW, "threshold": 0.65}, "switch"),
+        ("b", {**LOSS, "for": "1m"}, "switch"),
         (
             "d",
             {"kind": "drop", "metric": "recall@20", "share": 0.25, "reference": "6m"},
@@ -315,8 +335,18 @@ def random_alerts(rng: np.random.Generator) -> dict:
                 "replay_factor": int(rng.integers(1, 9)),
                 "at_most": f"{rng.choice([4, 9])}m",
             },
-            "freeze": {"at_most": f"{rng.choice([3, 30])}m"},
-            "rollback": {"at_most_every": f"{rng.choice([2, 20])}m"},
+            "freeze": {
+                "at_most": f"{rng.choice([3, 30])}m",
+                "at_most_per_day": int(rng.integers(1, 5)),
+            },
+            "rollback": {
+                "at_most_every": f"{rng.choice([2, 20])}m",
+                "attempts": int(rng.integers(1, 4)),
+            },
+            "switch": {
+                "at_most": f"{rng.choice([3, 30])}m",
+                "cool_down": f"{rng.choice([0, 5])}m",
+            },
         },
     }
 
@@ -370,4 +400,5 @@ def test_nothing_is_on_that_no_rule_in_force_asks_for(seed):
         assert set(active) <= asked
         assert champion.is_frozen == ("freeze" in active)
         assert "boost" in active or champion.factors == (1.0, 1.0)
+        assert champion.serves == ("shadow" if "switch" in active else None)
         assert not (champion.is_frozen and champion.factors != (1.0, 1.0))

@@ -5,16 +5,23 @@ import pytest
 from stream.errors import CheckpointError
 from stream.journal import Entry
 from stream.kafka.settings import KafkaSourceConfig
-from stream.repeating import changes_text, reading_settings, refuse_other_settings
+from stream.repeating import (
+    changes_text,
+    read_as_then,
+    reading_settings,
+    refuse_other_settings,
+)
 
 OUT = Path("run")
 
 
-def settings_of(topics=("clicks",), **changes):
+def config_of(topics=("clicks",), **changes):
     connection = {"bootstrap": "localhost:9092"}
-    return reading_settings(
-        KafkaSourceConfig.model_validate({"connection": connection, "topics": topics, **changes})
-    )
+    return KafkaSourceConfig.model_validate({"connection": connection, "topics": topics, **changes})
+
+
+def settings_of(topics=("clicks",), **changes):
+    return reading_settings(config_of(topics, **changes))
 
 
 def entries_under(*settings):
@@ -82,3 +89,15 @@ def test_a_change_amid_what_is_to_be_repeated_cannot_be_set_back():
     told = r"max_ahead was 86400000 and 3600000, is 3600000; no settings repeat all of these"
     with pytest.raises(CheckpointError, match=told):
         refuse_other_settings(entries_under(before, after), after, OUT)
+
+
+def test_what_a_journal_tells_is_read_as_it_was_then():
+    then = config_of(topics=[{"name": "views.v1", "type": "impression"}], max_ahead="1h")
+    now = config_of(topics=["clicks"], isolation="read_uncommitted", group="team")
+    read = read_as_then(now, reading_settings(then))
+    assert reading_settings(read) == reading_settings(then)
+    assert (read.group, read.connection) == (now.group, now.connection)
+
+
+def test_what_no_journal_tells_is_read_as_it_is():
+    assert read_as_then(config_of(), None) == config_of()

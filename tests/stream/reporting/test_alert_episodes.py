@@ -85,12 +85,17 @@ def test_what_was_done_at_once_lasts_no_time():
     assert log.episodes[0].reactions == ["rollback"]
 
 
-def test_a_refusal_is_told_with_its_reason_and_marks_nothing():
-    log = read_alerts(
-        [transition(RULE, "firing", 9, 9, 0.1), reaction("freeze", "refused", 9, "no")]
-    )
+@pytest.mark.parametrize("action", ["refused", "stopped"])
+def test_what_was_not_done_is_told_with_its_reason_and_marks_nothing(action):
+    log = read_alerts([transition(RULE, "firing", 9, 9, 0.1), reaction("freeze", action, 9, "no")])
     assert log.reactions == []
-    assert log.episodes[0].reactions == ["freeze refused: no"]
+    assert log.episodes[0].reactions == [f"freeze {action}: no"]
+
+
+def test_a_switch_tells_who_is_served():
+    begun = reaction("switch", "begin", 9) | {"serves": "item_knn"}
+    log = read_alerts([transition(RULE, "firing", 9, 9, 0.1), begun])
+    assert log.episodes[0].reactions == ["switch to item_knn"]
 
 
 def test_a_reaction_that_ends_after_its_rule_ends_there():

@@ -1,0 +1,1 @@
+"""A notice is computed once more, from the checkpoint and the records behind it."""
