@@ -6,9 +6,11 @@
 
 The script is what it does with the requests to come, one after the other: a status, `(status,
 headers)`, or `hang` (no answer), `reset` (the connection is reset), `drip` (an answer that never
-ends). After the script it answers 200. `stop()` and `start()` keep the port.
+ends). After the script it answers 200, or what a server at `forward_to` answers (502 while that is
+down). `stop()` and `start()` keep the port.
 """
 
+import http.client
 import json
 import socket
 import struct
@@ -40,7 +42,10 @@ class Came:
 class Receiver:
     """A server in threads of its own, on 127.0.0.1."""
 
-    def __init__(self, script: Sequence[Step] = (), answer: bytes = b"thanks") -> None:
+    def __init__(
+        self, script: Sequence[Step] = (), answer: bytes = b"thanks", forward_to: str = ""
+    ) -> None:
+        self._forward_to = forward_to
         self.came: list[Came] = []
         self.answer = answer
         self._script = list(script)
@@ -79,7 +84,7 @@ class Receiver:
             def do_POST(self) -> None:
                 receiver._handle(self)
 
-            do_GET = do_POST  # noqa: N815 - their names there
+            do_GET = do_POST
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -111,7 +116,7 @@ class Receiver:
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         with self._lock:
-            step: Step = self._script.pop(0) if self._script else 200
+            step: Step = self._script.pop(0) if self._script else self._otherwise(handler, body)
             status, headers = step if isinstance(step, tuple) else (step, {})
             is_answered = isinstance(status, int)
             came = Came(
@@ -139,6 +144,20 @@ class Receiver:
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
             )
             handler.connection.close()
+
+    def _otherwise(self, handler: BaseHTTPRequestHandler, body: bytes) -> int:
+        """What to answer after the script."""
+        if not self._forward_to:
+            return 200
+        kind = {"Content-Type": handler.headers.get("Content-Type", "")}
+        connection = http.client.HTTPConnection(self._forward_to, timeout=5.0)
+        try:
+            connection.request(handler.command, handler.path, body, kind)
+            return connection.getresponse().status
+        except OSError:
+            return 502
+        finally:
+            connection.close()
 
     def _drip(self, handler: BaseHTTPRequestHandler) -> None:
         try:

@@ -56,6 +56,17 @@ class Patience:
     incident_s: float = 60.0
     stranger_s: float = 3_600.0
 
+    def retry_s(self, n_failed: int) -> float:
+        """The wait after so many tries that failed.
+
+        Examples
+        --------
+        >>> [Patience().retry_s(n_failed) for n_failed in (1, 2, 3, 6, 7, 10_000)]
+        [1.0, 2.0, 4.0, 32.0, 60.0, 60.0]
+        """
+        # A power beyond this one is beyond every limit, and would be no number some day.
+        return min(self.first_retry_s * 2.0 ** min(n_failed - 1, 30), self.last_retry_s)
+
 
 class Courier:
     """Tells an endpoint what waits in its queue, in order, each transition until it is accepted.
@@ -243,12 +254,8 @@ class Courier:
             self._report(Incident("dropped", title, text, is_resolved=True, details=details))
 
     def _wait(self, answer: Answer) -> None:
-        patience = self._patience
-        # A power beyond this one is beyond every limit, and would be no number some day.
-        doubled = 2.0 ** min(self._n_failed_tries, 30)
-        retry_s = min(patience.first_retry_s * doubled, patience.last_retry_s)
         self._n_failed_tries += 1
-        wait_s = max(retry_s, answer.wait_s)
+        wait_s = max(self._patience.retry_s(self._n_failed_tries), answer.wait_s)
         if self._is_ending.is_set():
             time.sleep(max(0.0, min(wait_s, self._end_s - time.monotonic())))
         else:

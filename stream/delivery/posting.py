@@ -76,7 +76,8 @@ class Poster:
             connection = self._connection = _connection(request, self._timeout_s)
         except OSError as err:  # a certificate that is not there
             return Answer("later", f"tls: {err.filename or ''} {err.strerror or err}".strip())
-        watch = threading.Timer(self._timeout_s, self.abort)
+        is_late = threading.Event()
+        watch = threading.Timer(self._timeout_s, self._cut_off, [is_late])
         watch.daemon = True
         watch.start()
         try:
@@ -85,12 +86,13 @@ class Poster:
             connection.request(request.method, target, request.body, dict(request.headers))
             response = connection.getresponse()
             content = response.read(_ANSWER_BYTES)
+            if is_late.is_set():  # what was cut off may look like an end
+                return Answer("later", self._too_late())
             return _meaning(response, content, request.secrets)
         except TimeoutError:
             return Answer("later", self._too_late())
         except (OSError, http.client.HTTPException, UnicodeError) as err:
-            is_late = not watch.is_alive()
-            return Answer("later", self._too_late() if is_late else _trouble(err))
+            return Answer("later", self._too_late() if is_late.is_set() else _trouble(err))
         finally:
             watch.cancel()
             connection.close()
@@ -104,6 +106,10 @@ class Poster:
             with contextlib.suppress(OSError):  # it has just ended by itself
                 # Not the method of a TLS socket: that would take it from under who reads it.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def _cut_off(self, is_late: threading.Event) -> None:
+        is_late.set()
+        self.abort()
 
     def _too_late(self) -> str:
         return f"no whole answer within {self._timeout_s:g} s"

@@ -349,13 +349,15 @@ def check_url(url: str) -> str:
     except ValueError as err:
         raise ValueError(f"{example}, got one that cannot be read: {err}") from None
     if parts.username is not None or parts.password is not None:
-        raise ValueError("credentials do not belong into an address; write them as auth")
+        raise ValueError(
+            "credentials do not belong into an address, got one with some; write them as auth"
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError(f"{example}, got {url}")
     if _TELLING.search(parts.query):
         raise ValueError(
-            "the address holds a credential, and settings are shown, copied and shared; put the "
-            "address into an environment variable and name that as url_env, or write auth"
+            "got an address with a credential in it, and settings are shown, copied and shared; "
+            "put the address into an environment variable and name that as url_env, or write auth"
         )
     return url
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from learners import choosing
 from learners.choosing import log_votes, with_choice
-from learners.click_head import MAX_POSITION, ClickHead
 from learners.popularity import Popularity, PopularityConfig
 from learners.ranked import Ranked
 from learners.transformer import TransformerConfig, TransformerLearner

@@ -3,7 +3,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.delivery.delivery_queue import Bounds, DeliveryQueue
@@ -232,6 +232,7 @@ def test_a_full_disk_is_told_with_the_path(tmp_path):
 STEPS = st.lists(st.sampled_from(["put", "accept", "crash", "repeat"]), max_size=40)
 
 
+@settings(max_examples=40)
 @given(steps=STEPS)
 def test_however_often_it_crashed_all_is_told_once_in_order(steps):
     """The loop goes back to a checkpoint after each crash, and puts what came after it again."""
