@@ -5,12 +5,10 @@
         alertmanager.kill()
         alertmanager.start()
 
-The program is Debian's, in `FRESHRANK_MONITORING` or `build/monitoring/bin` (`make monitoring`).
-Without it the test is skipped, and fails where `CI` is set.
+The program comes from where `tests.monitoring` says.
 """
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -20,31 +18,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pytest
 import yaml
 
+from tests.monitoring import monitoring_program
 from tests.receivers import wait_until
-
-ROOT = Path(__file__).parents[1]
-
-
-def alertmanager_program() -> Path:
-    """Where it is; the test is skipped, or fails in CI, where it is not."""
-    folder = Path(os.environ.get("FRESHRANK_MONITORING", ROOT / "build" / "monitoring" / "bin"))
-    program = folder / "prometheus-alertmanager"
-    if not program.is_file():
-        reason = f"no Alertmanager in {folder}: make monitoring"
-        if os.environ.get("CI", "").lower() in ("1", "true"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    return program
 
 
 class Alertmanager:
     """One instance, alone, that notifies a webhook at once."""
 
     def __init__(self, folder: Path, notified_url: str) -> None:
-        self._program = alertmanager_program()
+        self._program = monitoring_program("prometheus-alertmanager")
         self._folder = folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

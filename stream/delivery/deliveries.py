@@ -18,7 +18,12 @@ from stream.delivery.posting import Poster
 from stream.delivery.put_aside import PutAside
 from stream.delivery.queue_file import last_seq
 from stream.delivery.settings import AlertmanagerConfig, WebhookConfig
-from stream.delivery.transitions import of_incident, of_notice
+from stream.delivery.transitions import (
+    ended_with_its_process,
+    is_incident,
+    of_incident,
+    of_notice,
+)
 from stream.delivery.webhook import Webhook
 from stream.notices import Incident
 from stream.values import Record
@@ -136,8 +141,14 @@ class Deliveries:
         _tell_of_abandoned(folder, {lane.endpoint.file_stem for lane in self._lanes})
 
     def start(self) -> None:
-        """Begin to tell what waits, and what comes."""
+        """Begin to tell what waits, and what comes.
+
+        Incidents that an earlier process left open are over: what goes on is seen anew.
+        """
         for lane in self._lanes:
+            for told in lane.queue.open_alerts():
+                if is_incident(told):
+                    lane.queue.put(ended_with_its_process(told, round(time.time() * 1000)))
             lane.courier.start()
 
     def write(self, record: Record) -> None:

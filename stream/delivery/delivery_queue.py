@@ -151,6 +151,13 @@ class DeliveryQueue:
             self._standing = kept
             return [one.transition for one in kept.values()]
 
+    def open_alerts(self) -> list[Transition]:
+        """What the destination will have been told to fire, and not yet to be over."""
+        with self._changed:
+            last = {key: one.transition for key, one in self._standing.items()}
+            last |= {put.transition.key: put.transition for put in self._waiting.values()}
+        return [told for told in last.values() if told.state == "firing" and not told.is_event]
+
     def flush(self) -> None:
         """Return when all that was put is on disk."""
         with self._changed:

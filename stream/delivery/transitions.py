@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from stream.announcing import notice_text
 from stream.values import Record
@@ -17,6 +18,7 @@ from stream.values import Record
 _EVENTS = ("checkpoint", "gap", "refused")
 
 _NOTICE_PREFIX = "alert:"
+_INCIDENT_PREFIX = "incident:"
 
 # What ends, and how it is told.
 _ENDS = {"resolved": "firing", "inactive": "pending"}
@@ -92,7 +94,9 @@ class Wanted:
             return False
         if told.state in _ENDS:
             return before == _ENDS[told.state]
-        return not told.is_muted and told.severity in self.severities
+        # A rule that is muted no longer says again that it fires: who was told knows.
+        is_news = told.state != before
+        return is_news and not told.is_muted and told.severity in self.severities
 
 
 def of_notice(record: Record, run_id: str, told_ms: int) -> Transition | None:
@@ -141,7 +145,7 @@ def of_incident(record: Record, run_id: str) -> Transition:
     own = f":{told_ms}:{record['seq']}" if is_event else ""
     return Transition(
         id=_id(run_id, "incident", kind, name, state, str(told_ms), str(record["seq"])),
-        key=f"incident:{kind}:{name}{own}",
+        key=f"{_INCIDENT_PREFIX}{kind}:{name}{own}",
         state=state,
         severity=record["severity"],
         text=f"{kind} {name} is {state}: {record['text']}",
@@ -152,6 +156,17 @@ def of_incident(record: Record, run_id: str) -> Transition:
         since_ms=told_ms,
         is_event=is_event,
     )
+
+
+def is_incident(told: Transition) -> bool:
+    """Whether it tells of an incident, and not of a notice."""
+    return told.key.startswith(_INCIDENT_PREFIX)
+
+
+def ended_with_its_process(told: Transition, told_ms: int) -> Transition:
+    """The end of an incident that an earlier process saw, and nobody else will tell the end of."""
+    text = f"{told.text}; the process that saw it has ended"
+    return replace(told, id=_id(told.id, "ended"), state="resolved", text=text, told_ms=told_ms)
 
 
 def _id(*parts: str) -> str:

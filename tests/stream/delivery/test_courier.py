@@ -107,7 +107,10 @@ def test_each_try_bears_the_same_id(tmp_path):
 
 def test_a_success_makes_the_next_wait_a_short_one_again(tmp_path):
     patience = Patience(first_retry_s=0.01, last_retry_s=30.0)
-    with Receiver([500] * 5 + [200, 500]) as receiver, Told(tmp_path, receiver.url, patience) as told:
+    with (
+        Receiver([500] * 5 + [200, 500]) as receiver,
+        Told(tmp_path, receiver.url, patience) as told,
+    ):
         put_episodes(told, 2)
         wait_until(lambda: len(receiver.accepted) == 2)
     assert [came.status for came in receiver.came] == [500] * 5 + [200, 500, 200]

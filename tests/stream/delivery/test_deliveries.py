@@ -112,6 +112,17 @@ def test_incidents_go_the_same_way(tmp_path):
     ]
 
 
+def test_an_incident_that_a_killed_process_left_open_is_over_for_the_next_one(tmp_path):
+    with Receiver() as receiver:
+        made = deliveries_in(tmp_path, webhook(receiver.url))
+        made.write(notice_record("low", "firing", 1))
+        made.incidents.write(incident_record("silent", "no_events", "firing", 1))
+        made.incidents.write(incident_record("gap", "clicks/0", "firing", 2))
+        made.close()
+        deliveries_in(tmp_path, webhook(receiver.url)).close()
+    assert told_to(receiver)[3:] == [("incident:silent:no_events", "resolved")]
+
+
 def test_what_is_wrong_with_a_destination_is_told_to_the_others(tmp_path):
     with Receiver() as one, Receiver() as other:
         made = deliveries_in(tmp_path, webhook(one.url, "one"), webhook(other.url, "other"))

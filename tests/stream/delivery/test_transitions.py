@@ -71,6 +71,12 @@ def test_who_wants_pages_alone_hears_of_nothing_else():
     assert [wanted(one, None) for one in told] == [True, False, False]
 
 
+def test_who_was_told_that_it_fires_is_not_told_again_when_it_is_muted_no_longer():
+    wanted = Wanted(("firing", "resolved"), ("page",))
+    told = transition("low", "firing", 2, change="unmuted", muted_by=[])
+    assert (wanted(told, None), wanted(told, "firing")) == (True, False)
+
+
 def test_an_end_is_told_to_whom_the_beginning_was():
     wanted = Wanted(("pending", "firing", "resolved", "inactive"), ("page",))
     resolved, inactive = transition("low", "resolved", 2), transition("low", "inactive", 2)
