@@ -70,7 +70,7 @@ def test_the_id_of_a_run_is_made_once(tmp_path):
 def test_a_queue_that_an_earlier_run_told_notices_by_is_not_gone_on_with(tmp_path):
     """Its batches would be taken for ones that were told already."""
     path = tmp_path / "deliveries" / "pager.queue"
-    queue = DeliveryQueue(path, "r1", wants=lambda told, before: True)
+    queue = DeliveryQueue(path, "r1", wants=lambda *_: True)
     refuse_earlier_run(tmp_path, tmp_path / "checkpoints")  # a start that failed leaves this much
     queue.put(transition("low", "firing", 3), 3, "alert:low:firing")
     queue.close()
