@@ -40,6 +40,7 @@ DEAD_LETTERS_FILE = "dead_letters.jsonl"
 # a limit ends the stream early, amid a batch: going on from there cuts later batches otherwise.
 # Which anchors there are may matter: alerts name them, and a rollback goes back to one.
 _FREE_KEYS: dict[str, set[str] | bool] = {
+    "alerts": {"deliver"},
     "checkpoint": {"dir", "keep", "keep_named", "keep_named_for", "every"},
     "source": {"kafka", "speed", "limit", "until_ms"},
     "outputs": True,
@@ -94,7 +95,7 @@ def build_pipeline(
         panel=build_panel(config),
         joiner=Joiner(catalogue, histories, config.joiner, names, config.inputs),
         evaluator=PrequentialEvaluator(config.evaluator, config.ranking, names),
-        alerts=Alerts(config.alerts),
+        alerts=Alerts(config.alerts.judged),
         reactor=Reactor(
             config.alerts.reactions, config.alerts.rules, f"recall@{max(config.ranking.ks)}"
         ),

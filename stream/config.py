@@ -22,6 +22,7 @@ from learners.session_neighbours import SessionNeighboursConfig
 from learners.transformer_config import TransformerConfig
 from stream.catalogue import CatalogueConfig
 from stream.checkpoint import CheckpointConfig
+from stream.delivery.settings import Delivery, check_titles
 from stream.histories import HistoriesConfig
 from stream.input_settings import InputsConfig
 from stream.joiner import JoinerConfig
@@ -55,6 +56,27 @@ class OutputsConfig(BaseModel):
     kafka: KafkaOutputsConfig | None = None
 
 
+class AlertsSettings(AlertsConfig):
+    """What is watched, and who is told of it beside the log, the files and the topics.
+
+    `deliver` is no part of what a run must share with the one it goes on from, and is read when a
+    process starts.
+    """
+
+    deliver: tuple[Delivery, ...] = ()
+
+    @model_validator(mode="after")
+    def _destinations_differ(self) -> "AlertsSettings":
+        check_titles(self.deliver)
+        return self
+
+    @property
+    def judged(self) -> AlertsConfig:
+        """What decides which notices there are: all but who is told."""
+        fields = {name: getattr(self, name) for name in AlertsConfig.model_fields}
+        return AlertsConfig.model_construct(**fields)
+
+
 class FreshrankConfig(BaseModel):
     """Everything that can be set."""
 
@@ -81,7 +103,7 @@ class FreshrankConfig(BaseModel):
     item_knn: ItemNeighboursConfig = ItemNeighboursConfig()
     session_knn: SessionNeighboursConfig = SessionNeighboursConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
-    alerts: AlertsConfig = AlertsConfig()
+    alerts: AlertsSettings = AlertsSettings()
     checkpoint: CheckpointConfig = CheckpointConfig()
     outputs: OutputsConfig = OutputsConfig()
     watch: WatchConfig = WatchConfig()

@@ -8,18 +8,15 @@ batches; none of it reaches a metric, a weight or an alert but through the journ
 import logging
 import os
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig
-from stream.durable import write_durably
+from stream.delivery.deliveries import Deliveries
 from stream.errors import CheckpointError, ConfigError
 from stream.journal import JOURNAL_FOLDER, Journal
 from stream.kafka.cluster.connection import SOURCE_CONNECTION
@@ -27,7 +24,7 @@ from stream.kafka.sink import KafkaSink
 from stream.kafka.source import KafkaSource
 from stream.kafka.writing.messages import Destination, dead_letter_message, record_message
 from stream.live.health import Answers, HealthServer
-from stream.live.incidents import Incidents
+from stream.live.incidents import Incidents, IncidentSink
 from stream.live.logs import adopt_loggers, set_level
 from stream.live.memory import FreedMemory
 from stream.live.rounds import Rounds
@@ -44,6 +41,7 @@ from stream.run_folder import (
     holds_run,
     load_newest,
     refuse_earlier_run,
+    run_id_of,
     write_config,
     write_summary,
 )
@@ -55,7 +53,9 @@ from stream.values import Batch, Command, Position, Record
 LOGGER = logging.getLogger("freshrank.daemon")
 
 INCIDENTS_FILE = "incidents.jsonl"
-RUN_FILE = "run.json"
+
+# What a reload puts in force at once.
+_NOW = ("alerts", "log.level")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +177,20 @@ class Daemon:
             incidents.report(incident)
 
         sinks = self._sinks(journal, report, is_resumed)
-        told = [sinks["incidents"]] if "incidents" in sinks else []
-        for sink in told:  # the others are closed by the pipeline
-            sink.let_pass()  # its own troubles are incidents too: it must never wait for itself
-            stack.enter_context(closing(sink))
+        deliveries = self._deliveries(journal, report)
+        stack.enter_context(closing(deliveries))
+        told: list[IncidentSink] = [deliveries.incidents]
+        if (topic := sinks.get("incidents")) is not None:  # the others are the pipeline's to close
+            topic.let_pass()  # its own troubles are incidents too: it must never wait for itself
+            stack.enter_context(closing(topic))
+            told.append(topic)
         incidents = Incidents(out / INCIDENTS_FILE, told)
+        deliveries.start()
         source = KafkaSource(self._kafka, config.batch, journal, report=report)
         stack.enter_context(closing(source))
         pipeline = build_pipeline(config, source, out, checkpoints, self._turn, sinks)
         stack.enter_context(closing(pipeline))
+        pipeline.parts.outputs.tell(deliveries)
         adopt_loggers()
         heart = Heartbeat(config.watch, report)
         for sink in sinks.values():
@@ -197,6 +202,7 @@ class Daemon:
             incidents=incidents,
             source=source,
             sinks=sinks,
+            deliveries=deliveries,
             pipeline=pipeline,
             heart=heart,
             watch=Watch(config.watch, time.monotonic, source.status, report),
@@ -213,7 +219,7 @@ class Daemon:
         connection, setting = kafka.connection, "outputs.kafka.connection"
         if connection is None:
             connection, setting = self._kafka.connection, SOURCE_CONNECTION
-        run_id = _run_id(self._job.out)
+        run_id = run_id_of(self._job.out)
         return {
             output: KafkaSink(
                 Destination(topic, output, run_id, connection, setting),
@@ -225,6 +231,12 @@ class Daemon:
             )
             for output, topic in kafka.topics().items()
         }
+
+    def _deliveries(self, journal: Journal, report: Callable[[Incident], None]) -> Deliveries:
+        """Who is told of alerts and incidents; nobody needs an id of the run for nobody."""
+        destinations, out = self._job.config.alerts.deliver, self._job.out
+        run_id = run_id_of(out) if destinations else ""
+        return Deliveries(destinations, out, run_id, report, before_write=journal.sync)
 
     def _look_after(self, run: OpenRun, stack: ExitStack) -> None:
         """Begin what the wall clock asks for, in threads of its own."""
@@ -329,9 +341,9 @@ class Daemon:
                     update={"threads": config.threads or job.config.threads}
                 ).model_dump(mode="json"),
             )
-            if any(key.startswith("alerts") for key in changed):
+            if _rules(config) != _rules(job.config):
                 run.source.order(_rules(config))
-            later = [key for key in changed if not key.startswith(("alerts", "log.level"))]
+            later = [key for key in changed if key == "alerts.deliver" or not key.startswith(_NOW)]
             now = [key for key in changed if key not in later]
             LOGGER.info(
                 "%s: read again; %s%s",
@@ -339,7 +351,8 @@ class Daemon:
                 f"in force now: {', '.join(now)}" if now else "nothing new is in force",
                 f"; in force after a restart only: {', '.join(later)}" if later else "",
             )
-            kept = {"alerts": config.alerts, "log": config.log}
+            alerts = config.alerts.model_copy(update={"deliver": job.config.alerts.deliver})
+            kept = {"alerts": alerts, "log": config.log}
             self._job = replace(job, config=job.config.model_copy(update=kept))
             write_config(self._job.config, job.out)
         self._supervisor.ready()
@@ -354,14 +367,4 @@ def _problem(heart: Heartbeat, rounds: Rounds) -> str | None:
 
 def _rules(config: FreshrankConfig) -> Command:
     """The order that puts the rules of these settings in force."""
-    return {"alerts": config.alerts.model_dump(mode="json")}
-
-
-def _run_id(out: Path) -> str:
-    """The id of the run in this folder, made once."""
-    path = out / RUN_FILE
-    if path.is_file():
-        return str(msgspec.json.decode(path.read_bytes())["run_id"])
-    run_id = uuid.uuid4().hex
-    write_durably(path, msgspec.json.encode({"run_id": run_id}) + b"\n")
-    return run_id
+    return {"alerts": config.alerts.judged.model_dump(mode="json")}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.checkpoint import Checkpoints
+from stream.delivery.deliveries import Deliveries
 from stream.journal import Journal
 from stream.kafka.sink import KafkaSink
 from stream.kafka.source import KafkaSource
@@ -36,6 +37,7 @@ class OpenRun:
     incidents: Incidents
     source: KafkaSource
     sinks: Mapping[str, KafkaSink]
+    deliveries: Deliveries
     pipeline: Pipeline
     heart: Heartbeat
     watch: Watch
@@ -91,6 +93,7 @@ class OpenRun:
             "watch_firing": self.watch.firing,
             "incidents": self.incidents.n_reported,
             "incidents_failed": self.incidents.n_failed,
+            "deliveries": self.deliveries.status(),
             "sinks_pending": {output: sink.n_pending for output, sink in self.sinks.items()},
         }
 

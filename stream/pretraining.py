@@ -20,12 +20,11 @@ from typing import Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-from evaluators.alert_rules import AlertsConfig
 from stream.appearing_folder import appearing
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import CheckpointConfig, Checkpoints
 from stream.checkpoint_snapshot import restore_state, take_snapshot
-from stream.config import FreshrankConfig
+from stream.config import AlertsSettings, FreshrankConfig
 from stream.durable import write_durably
 from stream.errors import NoUsableEventError, UsageError
 from stream.lesson_memory import LessonMemory
@@ -159,7 +158,7 @@ def pretrain(job: Pretraining, witness: Witness) -> Pretrained:
     config = job.config.model_copy(
         update={
             # Alerts would react to the past.
-            "alerts": AlertsConfig(),
+            "alerts": AlertsSettings(),
             "checkpoint": job.config.checkpoint.model_copy(update={"dir": folder}),
             "source": job.config.source.model_copy(update={"speed": None, "kafka": None}),
             "outputs": type(job.config.outputs)(),

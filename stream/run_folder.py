@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,6 +21,7 @@ from stream.build import (
 from stream.checkpoint import LOCK_FILE, Checkpoints
 from stream.checkpoint_files import list_checkpoints
 from stream.config import FreshrankConfig
+from stream.delivery.deliveries import queues_with_notices
 from stream.durable import write_durably
 from stream.errors import CheckpointError, UsageError
 from stream.folder_lock import held
@@ -30,6 +32,7 @@ from stream.values import Position, Record
 
 CONFIG_FILE = "config.yaml"
 SUMMARY_FILE = "summary.json"
+RUN_FILE = "run.json"
 OUTPUT_FILES = (SUMMARY_FILE, METRICS_FILE, ALERTS_FILE, DEAD_LETTERS_FILE)
 
 # Steps on a mini-batch are too small to keep more threads busy.
@@ -61,6 +64,16 @@ def settings_of_run(out: Path, overrides: Sequence[str]) -> FreshrankConfig:
     require_earlier_run(out)
     reading = [f"source.{key}=null" for key in ("speed", "limit", "until_ms")]
     return read_settings(FreshrankConfig, out / CONFIG_FILE, [*reading, *overrides])
+
+
+def run_id_of(out: Path) -> str:
+    """The id of the run in this folder, made once."""
+    path = out / RUN_FILE
+    if path.is_file():
+        return str(json.loads(path.read_bytes())["run_id"])
+    run_id = uuid.uuid4().hex
+    write_durably(path, json.dumps({"run_id": run_id}).encode() + b"\n")
+    return run_id
 
 
 def alone_in(out: Path, checkpoint_folder: Path) -> AbstractContextManager[None]:
@@ -114,6 +127,7 @@ def refuse_earlier_run(out: Path, checkpoint_folder: Path) -> None:
         )
     files = [out / name for name in OUTPUT_FILES]
     files += [path for file in files for _, path in full_segments(file)]
+    files += queues_with_notices(out)
     if found := [path.name for path in files if path.exists()]:
         raise UsageError(
             f"{out}: holds {', '.join(found)}, which this run would write over; move them away, "

@@ -148,19 +148,27 @@ def _explain(model: type[BaseModel], problem: Any) -> str:
 def _model_at(model: type[BaseModel], loc: tuple[Any, ...]) -> type[BaseModel] | None:
     """The model that owns the keys below `loc`, seen through optional and annotated types."""
     current: type[BaseModel] | None = model
+    others: list[type[BaseModel]] = []
     for part in loc:
         if current is None:
             return None
         if isinstance(part, str) and part in current.model_fields:
-            current = _model_in(current.model_fields[part].annotation)
+            found = _models_in(current.model_fields[part].annotation)
+            current, others = (found[0], found[1:]) if found else (None, [])
+        elif isinstance(part, str):  # the kind by which one of several is chosen
+            current = next((one for one in [current, *others] if _is_kind(one, part)), None)
     return current
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, tuple, list):
-        for argument in typing.get_args(annotation):
-            if found := _model_in(argument):
-                return found
-    return None
+        return [annotation]
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType, tuple, list, typing.Annotated):
+        return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
+    return []
+
+
+def _is_kind(model: type[BaseModel], kind: str) -> bool:
+    field = model.model_fields.get("kind")
+    return field is not None and kind in typing.get_args(field.annotation)

@@ -34,11 +34,12 @@ def test_the_architecture_lists_every_module_with_its_own_first_line():
 def test_the_settings_in_the_readme_are_valid_and_those_shown_as_defaults_are():
     blocks = map(yaml.safe_load, re.findall(r"```yaml\n(.+?)```", README, re.DOTALL))
     first_key = {next(iter(block)): FreshrankConfig.model_validate(block) for block in blocks}
-    known = {"alerts", "source", "ranking", "learner", "inputs", "evaluator"}
+    known = {"alerts", "outputs", "source", "ranking", "learner", "inputs", "evaluator"}
     assert first_key.keys() == known
     assert first_key["evaluator"].evaluator.slices.context == ("device", "hour")
     assert len(first_key["alerts"].alerts.rules) == 2
     assert first_key["source"].outputs.kafka is not None
+    assert [one.kind for one in first_key["outputs"].alerts.deliver] == ["alertmanager", "webhook"]
     shown = first_key["ranking"]
     assert shown.ranking.exclude_seen
     assert shown.model_copy(update={"ranking": FreshrankConfig().ranking}) == FreshrankConfig()

@@ -32,7 +32,8 @@ def check(
         bool,
         typer.Option(
             "--connect",
-            help="Try brokers, topics, permissions and folders too; nothing is consumed.",
+            help="Try brokers, topics, permissions, folders and destinations of alerts too; "
+            "nothing is consumed, and no alert is sent.",
             metavar="",
         ),
     ] = False,
@@ -56,21 +57,27 @@ def check(
 
 def _passes(terminal: Terminal, settings: "FreshrankConfig", path: Path, out: Path) -> bool:
     """Whether a run would find what it needs; every check is printed."""
+    from stream.delivery.checking import check_destinations
     from stream.kafka.checking import check_connection, check_folder
 
     kafka, outputs = settings.source.kafka, settings.outputs.kafka
-    if kafka is None:
+    destinations = settings.alerts.deliver
+    if kafka is None and not destinations:
         raise ConfigError(
-            f"{path}: has no source.kafka, so --connect has nothing to try; write for example "
+            f"{path}: has no source.kafka and no alerts.deliver, so --connect has nothing to try; "
+            "write for example "
             "source: {kafka: {connection: {bootstrap: 'localhost:9092'}, topics: [clicks]}}"
         )
-    checks = check_connection(
-        kafka.connection,
-        [topic.name for topic in kafka.topics],
-        outputs.topics() if outputs else None,
-        outputs.connection if outputs else None,
-        kafka.group,
-    )
+    checks = []
+    if kafka is not None:
+        checks += check_connection(
+            kafka.connection,
+            [topic.name for topic in kafka.topics],
+            outputs.topics() if outputs else None,
+            outputs.connection if outputs else None,
+            kafka.group,
+        )
+    checks += check_destinations(destinations)
     checks.append(check_folder(out, "--out"))
     checkpoints = out / settings.checkpoint.dir
     # A path of its own, such as a faster disk.

@@ -85,6 +85,12 @@ def replay(  # noqa: PLR0913
     report: Annotated[
         bool, typer.Option(help="Write report.html when it is done.", metavar="")
     ] = True,
+    deliver: Annotated[
+        bool,
+        typer.Option(
+            "--deliver", help="Tell those of alerts whom alerts.deliver names.", metavar=""
+        ),
+    ] = False,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", "-q", help="Print errors only; see summary.json.", metavar=""),
@@ -112,7 +118,9 @@ def replay(  # noqa: PLR0913
         settings = settings_of_run(out, keys)
     else:
         settings = read_settings(FreshrankConfig, config, keys)
-    job = Watched(settings, paths, out, resume, quiet, _resume_args(terminal.args))
+    job = Watched(
+        settings, paths, out, resume, quiet, _resume_args(terminal.args), is_delivering=deliver
+    )
     run_watched(terminal, job)
     if report:
         tell_report(terminal, out, is_quiet=quiet)
@@ -133,6 +141,7 @@ class Watched:
     is_quiet: bool
     resume_args: Sequence[str]
     n_records: int | None = None
+    is_delivering: bool = False
 
 
 def run_watched(terminal: Terminal, job: Watched) -> "Summary":
@@ -174,7 +183,7 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
     watching = nullcontext() if job.is_quiet else alerts_on(terminal)
     with stop, progress, watching:
         summary = run_replay(
-            Replay(config, source, job.out, job.resume, source.paths),
+            Replay(config, source, job.out, job.resume, source.paths, job.is_delivering),
             on_batch=on_batch,
             on_start=on_start,
         )

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Protocol
 
 from stream.notices import Notice
 from stream.protocols import Sink
@@ -14,8 +15,18 @@ _MAX_REASONS = 100
 _VALUES = re.compile(r"'[^']*'|0x[0-9a-f]+|\d+")
 
 
+class Teller(Protocol):
+    """Tells people of notices; it must know by itself what it was given before a crash."""
+
+    def write(self, record: Record) -> None: ...
+
+    def flush(self) -> None: ...
+
+
 class Outputs:
     """Sends metrics, alerts and dead letters to a sink each, and counts the dead letters.
+
+    A teller is handed the notices too, once the file has them. It is no part of the state.
 
     They are counted by reason, the values in it left out. At most 100 kinds of reason are counted
     apart; further ones count as `other`.
@@ -24,6 +35,11 @@ class Outputs:
     def __init__(self, metrics: Sink, alerts: Sink, dead_letters: Sink) -> None:
         self._sinks = {"metrics": metrics, "alerts": alerts, "dead_letters": dead_letters}
         self._n_by_reason: Counter[str] = Counter()
+        self._teller: Teller | None = None
+
+    def tell(self, teller: Teller) -> None:
+        """Hand notices to a teller too, from now on."""
+        self._teller = teller
 
     def write(
         self,
@@ -36,6 +52,9 @@ class Outputs:
             self._sinks["metrics"].write(record)
         for record in (*(notice.record for notice in notices), *reactions):
             self._sinks["alerts"].write(record)
+        if self._teller is not None:
+            for notice in notices:
+                self._teller.write(notice.record)
         for number, letter in enumerate(batch.dead_letters):
             self._sinks["dead_letters"].write(_record(batch.seq, number, letter))
             kind = _VALUES.sub("…", letter.reason)
@@ -50,6 +69,8 @@ class Outputs:
     def flush(self) -> None:
         for sink in self._sinks.values():
             sink.flush()
+        if self._teller is not None:
+            self._teller.flush()
 
     def close(self) -> None:
         with ExitStack() as closing:  # each is closed, whatever another one raises

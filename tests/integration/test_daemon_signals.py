@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.kafka.local_kafka import free_ports
 from tests.brokers import create_topic, delete_topic, produce, unique_name
@@ -78,6 +79,21 @@ def test_settings_that_are_not_valid_change_nothing_and_are_refused_in_the_log(r
     (line,) = resident.said("not read again", level="error")
     assert "alerts.rules" in line["event"]
     assert resident.ask("/readyz")[0] == 200
+    assert len(resident.entries()) == n_entries
+
+
+def test_who_is_told_of_alerts_changes_with_the_next_start_and_is_said_to(resident):
+    settings = yaml.safe_load(resident.settings_file.read_text())
+    n_entries = len(resident.entries())
+    told = {"alerts": {"deliver": [{"kind": "webhook", "url": "http://127.0.0.1:1"}]}}
+    try:
+        resident.write_settings(settings | told)
+        resident.signal(signal.SIGHUP)
+        text = "nothing new is in force; in force after a restart only: alerts.deliver"
+        resident.wait_until(lambda: resident.said(text))
+    finally:
+        resident.write_settings(settings)
+    assert resident.status()["deliveries"] == {}
     assert len(resident.entries()) == n_entries
 
 

@@ -39,6 +39,7 @@ def run_of(tmp_path, source=SOURCE, newest=None, sinks=None, **pipeline):
         incidents=SimpleNamespace(n_reported=3, n_failed=1),
         source=SimpleNamespace(status=lambda: source),
         sinks=sinks or {},
+        deliveries=SimpleNamespace(status=lambda: {"pager": {"waiting": 2}}),
         pipeline=SimpleNamespace(**(loop | pipeline)),
         heart=SimpleNamespace(silent_s=0.04),
         watch=SimpleNamespace(firing=["no_events"]),
@@ -52,6 +53,10 @@ def test_the_status_tells_what_fires_and_what_was_not_written(tmp_path):
     assert status["serving"] == "item_knn"
     assert (status["incidents"], status["incidents_failed"]) == (3, 1)
     assert (status["records"], status["events"], status["dead_letters"]) == (50, 48, 2)
+
+
+def test_the_status_tells_what_waits_for_whom(tmp_path):
+    assert run_of(tmp_path).status()["deliveries"] == {"pager": {"waiting": 2}}
 
 
 def test_the_status_names_who_runs(tmp_path):

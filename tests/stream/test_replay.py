@@ -9,6 +9,7 @@ from stream.errors import CheckpointError, UsageError
 from stream.replay import Replay, run_replay
 from stream.run_folder import resolved
 from stream.sources.file import FileSource
+from tests.receivers import Receiver
 from tests.runs import SMALL, small_config, write_shop
 
 
@@ -16,11 +17,11 @@ from tests.runs import SMALL, small_config, write_shop
 def replay_of(tmp_path):
     events = write_shop(tmp_path / "events.jsonl", 150)
 
-    def make(name="run", resume=False, **changes) -> Replay:
+    def make(name="run", resume=False, deliver=False, **changes) -> Replay:
         config = small_config(champion="popularity", shadows=[], **changes)
         out = tmp_path / name
         source = FileSource(config.source, [str(events)], config.batch)
-        return Replay(resolved(config, out, resume), source, out, resume)
+        return Replay(resolved(config, out, resume), source, out, resume, deliver=deliver)
 
     return make
 
@@ -93,3 +94,69 @@ def test_the_hash_of_the_settings_leaves_out_what_may_change():
     # Alerts name anchors, and a rollback goes back to one.
     assert config_hash(config) != config_hash(small_config(checkpoint=checkpoint | fewer))
     assert config_hash(config) != config_hash(small_config(batch={"events": 8}))
+
+
+RULE = {"name": "ever", "kind": "above", "metric": "recall@20", "threshold": 0.0, "min_samples": 1}
+
+
+def telling(url):
+    rules = {"evaluate_every": "10m", "rules": [RULE]}
+    return {"alerts": rules | {"deliver": [{"kind": "webhook", "name": "pager", "url": url}]}}
+
+
+def told_by(replay):
+    lines = (replay.out / "alerts.jsonl").read_bytes().splitlines()
+    states = (json.loads(line)["state"] for line in lines)
+    return [state for state in states if state in ("firing", "resolved")]
+
+
+def test_a_replay_tells_nobody_of_alerts_unless_it_is_asked_to(replay_of):
+    with Receiver() as receiver:
+        replay = replay_of(**telling(receiver.url))
+        run_replay(replay)
+    assert told_by(replay)[0] == "firing"
+    assert receiver.came == []
+    assert not (replay.out / "deliveries").exists()
+
+
+def test_a_replay_that_is_asked_to_tells_of_alerts_and_has_told_when_it_ends(replay_of):
+    with Receiver() as receiver:
+        replay = replay_of(deliver=True, **telling(receiver.url))
+        run_replay(replay)
+    assert [body["state"] for body in receiver.bodies()] == told_by(replay)
+
+
+def test_telling_changes_nothing_of_what_a_replay_leaves(replay_of):
+    with Receiver() as receiver:
+        told = replay_of("told", deliver=True, **telling(receiver.url))
+        silent = replay_of("silent", **telling(receiver.url))
+        for replay in (told, silent):
+            run_replay(replay)
+    for name in ("alerts.jsonl", "metrics.jsonl"):
+        assert (told.out / name).read_bytes() == (silent.out / name).read_bytes()
+
+
+def test_what_a_replay_could_not_tell_its_resumption_does(replay_of):
+    receiver = Receiver()
+    replay = replay_of(deliver=True, **telling(receiver.url))
+    run_replay(replay)
+    with receiver:
+        run_replay(replay_of(resume=True, deliver=True, **telling(receiver.url)))
+    assert [body["state"] for body in receiver.bodies()] == told_by(replay)
+
+
+def test_who_is_told_may_change_from_one_part_of_a_run_to_the_next(replay_of):
+    before = run_replay(replay_of(**telling("http://localhost:1"))).record
+    after = run_replay(replay_of(resume=True, **telling("http://localhost:2"))).record
+    assert after["counts"] == before["counts"]
+
+
+def test_telling_nobody_is_refused(replay_of):
+    with pytest.raises(UsageError, match=r"--deliver: alerts\.deliver names nobody"):
+        run_replay(replay_of(deliver=True))
+
+
+def test_settings_that_only_say_who_is_told_have_the_hash_of_those_that_do_not():
+    told = small_config(**telling("http://localhost:1"))
+    rules = {key: value for key, value in telling("")["alerts"].items() if key != "deliver"}
+    assert config_hash(told) == config_hash(small_config(alerts=rules))

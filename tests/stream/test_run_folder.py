@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from stream.config import FreshrankConfig
+from stream.delivery.delivery_queue import DeliveryQueue
 from stream.errors import UsageError
 from stream.run_folder import (
     differing_keys,
@@ -9,9 +10,11 @@ from stream.run_folder import (
     refuse_earlier_run,
     require_earlier_run,
     resolved,
+    run_id_of,
     settings_of_run,
     write_config,
 )
+from tests.transitions import transition
 
 
 def test_settings_written_down_are_those_of_the_run(tmp_path):
@@ -55,4 +58,21 @@ def test_settings_differ_by_their_full_keys():
 def test_a_folder_with_segments_of_outputs_is_refused_for_a_start(tmp_path):
     (tmp_path / "alerts.000007.jsonl").touch()
     with pytest.raises(UsageError, match=r"holds alerts\.000007\.jsonl, which this run would"):
+        refuse_earlier_run(tmp_path, tmp_path / "checkpoints")
+
+
+def test_the_id_of_a_run_is_made_once(tmp_path):
+    made = run_id_of(tmp_path / "one")
+    assert made == run_id_of(tmp_path / "one")
+    assert made != run_id_of(tmp_path / "two")
+
+
+def test_a_queue_that_an_earlier_run_told_notices_by_is_not_gone_on_with(tmp_path):
+    """Its batches would be taken for ones that were told already."""
+    path = tmp_path / "deliveries" / "pager.queue"
+    queue = DeliveryQueue(path, "r1", wants=lambda *_: True)
+    refuse_earlier_run(tmp_path, tmp_path / "checkpoints")  # a start that failed leaves this much
+    queue.put(transition("low", "firing", 3), 3, "alert:low:firing")
+    queue.close()
+    with pytest.raises(UsageError, match=r"holds pager\.queue, which this run would write over"):
         refuse_earlier_run(tmp_path, tmp_path / "checkpoints")

@@ -3,6 +3,7 @@ import pytest
 from stream import cli
 from stream.config import FreshrankConfig
 from stream.settings import read_settings
+from tests.receivers import Receiver
 
 
 def call(capsys, *args):
@@ -49,7 +50,23 @@ def test_trying_needs_something_to_try(config, capsys):
     config.write_text("batch: {events: 512}\n")
     status, _, err = call(capsys, "check", str(config), "--connect")
     assert status == 2
-    assert err.startswith(f"error: {config}: has no source.kafka, so --connect has nothing to try")
+    assert err.startswith(
+        f"error: {config}: has no source.kafka and no alerts.deliver, so --connect has nothing"
+    )
+
+
+def test_destinations_of_alerts_are_tried_without_an_alert(config, capsys, tmp_path):
+    with Receiver() as receiver:
+        config.write_text(
+            f"alerts: {{deliver: [{{kind: webhook, url: '{receiver.url}'}}, "
+            "{kind: webhook, name: gone, url: 'http://127.0.0.1:1'}]}\n"
+        )
+        out = str(tmp_path / "run")
+        status, told, _ = call(capsys, "check", str(config), "--connect", "--out", out)
+    assert status == 1
+    assert receiver.came == []
+    lines = [line.split()[:3] for line in told.splitlines()]
+    assert lines[1:3] == [["ok", "destination", "webhook"], ["failed", "destination", "gone"]]
 
 
 def test_what_was_tried_is_a_line_each_and_nothing_is_left_behind(

@@ -42,3 +42,31 @@ def test_the_kinds_of_reason_are_bounded():
     counts = outputs.dead_letter_counts
     assert len(counts) == 101
     assert counts["other"] == 200
+
+
+class ListTeller:
+    def __init__(self):
+        self.told = []
+        self.n_flushed = 0
+
+    def write(self, record):
+        self.told.append(record["name"])
+
+    def flush(self):
+        self.n_flushed = len(self.told)
+
+
+def test_a_teller_is_handed_notices_and_no_reactions_and_flushed_with_the_files():
+    outputs, teller = outputs_of(), ListTeller()
+    outputs.tell(teller)
+    notice = Notice("a", "firing", 5, 3, {"seq": 0, "name": "alert:a:firing"})
+    outputs.write(batch_of([]), [], [notice], [{"seq": 0, "name": "reaction:boost:begin:a"}])
+    before = teller.n_flushed
+    outputs.flush()
+    assert (teller.told, before, teller.n_flushed) == (["alert:a:firing"], 0, 1)
+
+
+def test_a_teller_is_no_part_of_the_state():
+    outputs, silent = outputs_of(), outputs_of()
+    outputs.tell(ListTeller())
+    assert outputs.state_dict() == silent.state_dict()
