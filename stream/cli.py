@@ -16,6 +16,7 @@ from rich.console import Console
 
 from stream.commands import (
     checking,
+    comparing,
     demo,
     importing,
     inspecting,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
+app.command("compare", epilog=comparing.EXAMPLES)(comparing.compare)
 app.command("run", epilog=running.EXAMPLES)(running.run)
 app.command("pretrain", epilog=pretraining.EXAMPLES)(pretraining.pretrain)
 app.command("produce", epilog=producing.EXAMPLES)(producing.produce)

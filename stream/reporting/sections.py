@@ -121,7 +121,7 @@ def _tiles(run: RunData) -> list[Html]:
     speed = f"{rate:,.0f} events/s" if isinstance(rate, int | float) else ""
     if isinstance(clicks, int):
         speed = ", ".join(part for part in (f"{clicks:,} clicks", speed) if part)
-    tiles = [_tile("events", count_text(summary.get("events", clicks)), speed)]
+    tiles = [tile("events", count_text(summary.get("events", clicks)), speed)]
     metrics = summary.get("metrics")
     metrics = metrics if isinstance(metrics, dict) else {}
     recall = longest_recall(metrics)
@@ -134,7 +134,7 @@ def _tiles(run: RunData) -> list[Html]:
     still = (
         f"{n_firing} still firing" if n_firing else "all resolved" if n_fired else "nothing fired"
     )
-    tiles.append(_tile("alerts fired", count_text(n_fired), still))
+    tiles.append(tile("alerts fired", count_text(n_fired), still))
     n_dead = sum(reason.count for reason in run.reasons)
     records = summary.get("records")
     share = (
@@ -142,9 +142,9 @@ def _tiles(run: RunData) -> list[Html]:
         if isinstance(records, int) and records
         else ""
     )
-    tiles.append(_tile("dead letters", count_text(n_dead), share))
+    tiles.append(tile("dead letters", count_text(n_dead), share))
     if isinstance(seconds, int | float):
-        tiles.append(_tile("run time", span_text(round(seconds) * 1000), "of the last start"))
+        tiles.append(tile("run time", span_text(round(seconds) * 1000), "of the last start"))
     return tiles
 
 
@@ -154,10 +154,11 @@ def _metric_tile(run: RunData, label: str, metric: str, metrics: Mapping[str, An
     below = window_labels(run)[window]
     if window != "total" and "total" in parts:
         below += f"; {value_text(parts['total'], metric)} since start"
-    return _tile(label, value_text(parts.get(window), metric), below)
+    return tile(label, value_text(parts.get(window), metric), below)
 
 
-def _tile(label: str, value: str, below: str) -> Html:
+def tile(label: str, value: str, below: str) -> Html:
+    """One of the figures at the top of the page."""
     return element(
         "div",
         element("dt", label),
