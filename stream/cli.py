@@ -18,6 +18,7 @@ from stream.commands import (
     checking,
     comparing,
     demo,
+    exporting,
     importing,
     inspecting,
     pretraining,
@@ -44,6 +45,7 @@ app.command("run", epilog=running.EXAMPLES)(running.run)
 app.command("pretrain", epilog=pretraining.EXAMPLES)(pretraining.pretrain)
 app.command("produce", epilog=producing.EXAMPLES)(producing.produce)
 app.command("report", epilog=report.EXAMPLES)(report.report)
+app.command("export", epilog=exporting.EXAMPLES)(exporting.export)
 app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command("import", epilog=importing.EXAMPLES)(importing.import_log)
 app.command("check", epilog=checking.EXAMPLES)(checking.check)
