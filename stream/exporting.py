@@ -27,48 +27,49 @@ from stream.values import Record
 
 _WORD = pa.dictionary(pa.int32(), pa.string())
 
-METRICS_SCHEMA = pa.schema(
-    [
-        pa.field("seq", pa.int64()),
-        pa.field("watermark_ms", pa.int64()),
-        pa.field("events", pa.int64()),
-        pa.field("subject", _WORD),
-        pa.field("name", _WORD),
-        pa.field("metric", _WORD),
-        pa.field("over", _WORD),
-        pa.field("figure", _WORD),
-        pa.field("value", pa.float64()),
-        pa.field("samples", pa.float64()),
-        pa.field("low", pa.float64()),
-        pa.field("high", pa.float64()),
-    ]
+
+def _schema(**types: pa.DataType) -> pa.Schema:
+    return pa.schema(list(types.items()))
+
+
+METRICS_SCHEMA = _schema(
+    seq=pa.int64(),
+    watermark_ms=pa.int64(),
+    events=pa.int64(),
+    subject=_WORD,
+    name=_WORD,
+    metric=_WORD,
+    over=_WORD,
+    figure=_WORD,
+    value=pa.float64(),
+    samples=pa.float64(),
+    low=pa.float64(),
+    high=pa.float64(),
 )
 """Whose figure: `subject` is champion, shadow, policy, cohort, slice or count, `name` which of
 them. `figure` is value, difference (the champion's less a shadow's) or bounds; `low` and `high`
 are the ends of its interval where it has one."""
 
-ALERTS_SCHEMA = pa.schema(
-    [
-        pa.field("seq", pa.int64()),
-        pa.field("ts", pa.int64()),
-        pa.field("name", pa.string()),
-        pa.field("rule", _WORD),
-        pa.field("state", _WORD),
-        pa.field("since", pa.int64()),
-        pa.field("kind", _WORD),
-        pa.field("metric", _WORD),
-        pa.field("over", _WORD),
-        pa.field("policy", _WORD),
-        pa.field("severity", _WORD),
-        pa.field("value", pa.float64()),
-        pa.field("threshold", pa.float64()),
-        pa.field("samples", pa.float64()),
-        pa.field("reaction", _WORD),
-        pa.field("action", _WORD),
-        pa.field("reason", pa.string()),
-        pa.field("anchor", pa.string()),
-        pa.field("record", pa.string()),
-    ]
+ALERTS_SCHEMA = _schema(
+    seq=pa.int64(),
+    ts=pa.int64(),
+    name=pa.string(),
+    rule=_WORD,
+    state=_WORD,
+    since=pa.int64(),
+    kind=_WORD,
+    metric=_WORD,
+    over=_WORD,
+    policy=_WORD,
+    severity=_WORD,
+    value=pa.float64(),
+    threshold=pa.float64(),
+    samples=pa.float64(),
+    reaction=_WORD,
+    action=_WORD,
+    reason=pa.string(),
+    anchor=pa.string(),
+    record=pa.string(),
 )
 """A transition of a rule, or a reaction to one; `record` is all of it as JSON."""
 
