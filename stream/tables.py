@@ -155,8 +155,9 @@ def sparkline(values: Sequence[float], low: float, high: float) -> str:
     >>> sparkline([0.0, 0.1, 0.2, 0.4], low=0.0, high=0.4)
     '▁▃▅█'
     """
-    scale = (len(_SPARKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_SPARKS[round((value - low) * scale)] for value in values)
+    # Divided first: 1 over the smallest of spans is infinite.
+    span = high - low if high > low else 1.0
+    return "".join(_SPARKS[round((value - low) / span * (len(_SPARKS) - 1))] for value in values)
 
 
 def size_text(n_bytes: int) -> str:

@@ -24,17 +24,10 @@ from stream.reporting.page import whole_page
 from stream.reporting.plots import TimeAxis
 from stream.reporting.sections import Section, tile
 from stream.reporting.settings_table import setting_text
+from stream.reporting.stage_figures import STAGE_WORDS
 from stream.tables import size_text
 from stream.values import Record
 
-_STAGE_WORDS = {
-    "context": "reading histories",
-    "predict": "predicting",
-    "judge": "judging",
-    "learn": "learning",
-    "advance": "catalogue and outputs",
-    "commit": "anchors",
-}
 _SIDES = ("a", "b")
 
 
@@ -221,7 +214,7 @@ def _cost(record: Record) -> Section:
             *(rate_text(cost["learner_events_per_cpu_s"]) for cost in costs),
         ],
         *(
-            [_STAGE_WORDS.get(stage, stage), *(_share(cost, stage) for cost in costs)]
+            [STAGE_WORDS.get(stage, stage), *(_share(cost, stage) for cost in costs)]
             for stage in stages
         ),
         ["state, as a checkpoint holds it", *(size_text(cost["state_bytes"]) for cost in costs)],

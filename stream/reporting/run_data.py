@@ -215,7 +215,8 @@ def _ended_by(last: Record | None, records: Iterable[Record]) -> Iterator[Record
 def _wanted(alerts: AlertLog) -> WantedParts:
     """What is plotted, and what the alerts watched."""
     ends = {f"{window}_{end}" for window in WINDOWS for end in ("low", "high")}
-    plotted = {*WINDOWS, *ends, *_DIFFERENCE_PARTS}
+    samples = {f"{window}_samples" for window in WINDOWS}
+    plotted = {*WINDOWS, *ends, *samples, *_DIFFERENCE_PARTS}
     watched: dict[str, set[str]] = {}
     for episode in alerts.episodes:
         watched.setdefault(episode.text("metric"), set()).add(episode.text("over"))
