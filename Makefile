@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 
 KAFKA_JARS := build/kafka/lib
+MONITORING := build/monitoring/bin
 
 .PHONY: help install demo test check format lint types layers unit acceptance benchmarks clean
-.PHONY: kafka kafka-jars kafka-for-tests
+.PHONY: kafka kafka-jars kafka-for-tests monitoring monitoring-for-tests
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +45,15 @@ $(KAFKA_JARS)/.fetched: deploy/kafka/pom.xml
 kafka-for-tests:
 	@$(MAKE) --no-print-directory kafka-jars || echo 'The tests that need Kafka go without.'
 
+monitoring: $(MONITORING)/.fetched  ## Prometheus, promtool and Alertmanager, through apt
+
+$(MONITORING)/.fetched: deploy/monitoring/fetch.sh
+	deploy/monitoring/fetch.sh
+	touch $@
+
+monitoring-for-tests:
+	@$(MAKE) --no-print-directory monitoring || echo 'The tests that need Prometheus go without.'
+
 test: check  ## install, then every check and test that CI runs
 
 check: format lint types layers unit
@@ -60,10 +70,10 @@ types: install
 layers: install  ## does every import go the allowed way?
 	$(BIN)/lint-imports
 
-unit: install kafka-for-tests  ## unit, conformance, integration tests and doctests
+unit: install kafka-for-tests monitoring-for-tests  ## unit, conformance, integration tests and doctests
 	$(BIN)/pytest -m "not acceptance"
 
-acceptance: install kafka-for-tests  ## every seed of every fault, the soak, the long benchmarks: hours
+acceptance: install kafka-for-tests monitoring-for-tests  ## every seed of every fault, the soak, the long benchmarks: hours
 	$(BIN)/pytest -m acceptance
 	$(BIN)/python -m benchmarks.soak
 	$(MAKE) benchmarks
@@ -73,12 +83,24 @@ benchmarks: install kafka-for-tests  ## print every figure of benchmarks/RESULTS
 	$(BIN)/python -m benchmarks.replay --events 10000
 	$(BIN)/python -m benchmarks.clicks
 	$(BIN)/python -m benchmarks.offpolicy
+	$(BIN)/python -m benchmarks.against_shadows
+	$(BIN)/python -m benchmarks.worse_than
 	$(BIN)/python -m benchmarks.catalogue_scale
 	$(BIN)/python -m benchmarks.recovery_from_drift
 	$(BIN)/python -m benchmarks.ml100k --set threads=1
-	$(BIN)/python -m benchmarks.diginetica
+	$(BIN)/python -m benchmarks.ml100k --set threads=1 --catalogue
+	$(BIN)/python -m benchmarks.ml100k --set threads=1 --catalogue --file-order
+	$(BIN)/python -m benchmarks.diginetica --passes 4 --set threads=1
+	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.quality --diginetica
+	$(BIN)/python -m benchmarks.slices
+	$(BIN)/python -m benchmarks.slices --diginetica
+	$(BIN)/python -m benchmarks.towers
+	$(BIN)/python -m benchmarks.inputs
+	$(BIN)/python -m benchmarks.conversions
+	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.kafka
 	$(BIN)/python -m benchmarks.recovery
 
-clean:  ## remove the environment, the demo and the local Kafka
-	rm -rf $(VENV) demo build/kafka
+clean:  ## remove the environment, the demo, the local Kafka and Prometheus
+	rm -rf $(VENV) demo build/kafka build/monitoring

@@ -21,7 +21,8 @@ import time
 import numpy as np
 import torch
 
-from learners.transformer import TransformerConfig, TransformerLearner
+from learners.transformer import TransformerLearner
+from learners.transformer_config import TransformerConfig
 from stream.values import Changes, Contexts, Lessons, Outcomes, Queries
 
 BATCH_CLICKS = 256

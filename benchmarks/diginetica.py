@@ -77,10 +77,11 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        run(Path(folder), arguments.periods, arguments.passes, arguments.set)
+        run_weeks(Path(folder), arguments.periods, arguments.passes, arguments.set)
 
 
-def run(folder: Path, n_weeks: int, n_passes: int, overrides: list[str]) -> None:
+def run_weeks(folder: Path, n_weeks: int, n_passes: int, overrides: list[str]) -> list[Figures]:
+    """Stream the weeks; Recall@20 and MRR@20 of each learner frozen within each week, from 1 on."""
     config = resolved(read_settings(FreshrankConfig, CONFIG, overrides), folder, False)
     weeks = list(range(n_weeks + 1))
     paths = [folder / f"week_{week}.jsonl" for week in weeks]
@@ -107,6 +108,7 @@ def run(folder: Path, n_weeks: int, n_passes: int, overrides: list[str]) -> None
         pipeline.run()
         pipeline.close()
     report(config, pipeline, frozen, time.perf_counter() - started_s)
+    return frozen
 
 
 def rehearse(panel: Panel, memory: LessonMemory, n_passes: int, seed: int) -> None:

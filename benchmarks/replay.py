@@ -33,7 +33,7 @@ from learners.replay import ReplayBuffer, minibatches
 from learners.scorer import Scorer
 from learners.states import reading_of_ends, reading_to_learn, targets
 from learners.top_items import top_items_of_tensor
-from learners.transformer import TransformerConfig
+from learners.transformer_config import TransformerConfig
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.config import FreshrankConfig

@@ -1,7 +1,7 @@
 """Alert rules as they are written, and what is refused before the first event.
 
 A rule watches one figure over one window. `below` and `above` compare it with a threshold, `drop`
-with its own trailing reference.
+with its own trailing reference, `worse_than` champion with shadow.
 """
 
 import math
@@ -18,6 +18,9 @@ from pydantic import (
     model_validator,
 )
 
+from evaluators.annotations import Annotations, check_fields
+from evaluators.mutes import Inhibitions, Silences, check_mutes
+from evaluators.rule_labels import Labels, Runbook
 from evaluators.vocabulary import (
     METRICS_BY_POLICY,
     OFF_POLICY_METRICS,
@@ -28,7 +31,7 @@ from evaluators.vocabulary import (
 from stream.durations import DurationMs, Span, SpanSetting, format_duration_ms
 from stream.rule_naming import RuleName, refuse_unknown_keys, rule_title
 
-Kind = Literal["below", "above", "drop"]
+Kind = Literal["below", "above", "drop", "worse_than"]
 Reaction = Literal["none", "boost", "freeze", "rollback"]
 
 # The keys that belong to some kinds only; those named first are required.
@@ -36,13 +39,20 @@ _KEYS_OF: dict[Kind, tuple[str, ...]] = {
     "below": ("threshold", "clear"),
     "above": ("threshold", "clear"),
     "drop": ("share", "reference", "clear_share"),
+    "worse_than": ("shadow", "margin", "arl_events"),
 }
 _REQUIRED_OF: dict[Kind, tuple[str, ...]] = {
     "below": ("threshold",),
     "above": ("threshold",),
     "drop": ("share", "reference"),
+    "worse_than": ("shadow",),
 }
-_EXAMPLE_OF = {"threshold": "0.18", "share": "0.2", "reference": "7d or 50000 events"}
+_EXAMPLE_OF = {
+    "threshold": "0.18",
+    "share": "0.2",
+    "reference": "7d or 50000 events",
+    "shadow": "session_knn",
+}
 
 _Factor = Annotated[float, Field(ge=1.0, le=100.0)]
 _Limit = Annotated[DurationMs, Field(gt=0)]
@@ -56,7 +66,8 @@ class Rule(BaseModel):
     name : str
         Names the alert everywhere; `[a-z0-9_-]+`, each once.
     kind : str
-        `below` or `above` a threshold, or a `drop` by a share of its own reference.
+        `below` or `above` a threshold, a `drop` by a share of its own reference, or `worse_than`
+        a shadow.
     metric : str
         The champion's figure, such as `recall@20` or `ctr`.
     over : str
@@ -76,6 +87,14 @@ class Rule(BaseModel):
         long as this takes the new level for normal and resolves.
     clear_share : float, optional
         `drop`: like `clear`: it resolves at (1 - clear_share) x reference.
+    shadow : str
+        `worse_than`: the shadow that the champion is compared with, sample by sample; see
+        `WorseThan` for when the condition becomes true, and when it ends.
+    margin : float, optional
+        `worse_than`: by how much the champion may be worse, in units of the metric; 0 if unset.
+    arl_events : float, optional
+        `worse_than`: samples up to a false alarm, at least this many on average; a million if
+        unset.
     for : span
         How long the condition must be true before the rule fires: `30m` or `5000 events`.
     keep_firing_for : span
@@ -88,6 +107,12 @@ class Rule(BaseModel):
         What the loop does about it: none, boost, freeze or rollback.
     description : str
         Told with every notice.
+    labels : mapping of str to str
+        For whoever is told, and for `inhibit` and `silences`: `team: shop`.
+    annotations : mapping of str to str
+        Texts told with every notice, in which its figures stand: `CTR is {value:.1%}`.
+    runbook : str, optional
+        Where it says what to do: an address or a path.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -102,12 +127,35 @@ class Rule(BaseModel):
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     reference: SpanSetting | None = None
     clear_share: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    shadow: str | None = None
+    margin: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    arl_events: Annotated[float, Field(ge=1_000.0, le=1e15)] | None = None
     for_: SpanSetting = Field(default=Span(time_ms=0), alias="for")
     keep_firing_for: SpanSetting = Span(time_ms=0)
     min_samples: PositiveInt = 100
     severity: Literal["page", "warning", "info"] = "warning"
     react: Reaction = "none"
     description: str = ""
+    labels: Labels = {}
+    annotations: Annotations = {}
+    runbook: Runbook | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.name)  # the mappings in it have no hash
+
+    @property
+    def all_labels(self) -> dict[str, str]:
+        """Its own labels, and those that every rule has by its other keys."""
+        policy = {} if self.policy is None else {"policy": self.policy}
+        return {
+            "alertname": self.name,
+            "severity": self.severity,
+            "kind": self.kind,
+            "metric": self.metric,
+            "over": self.over,
+            **policy,
+            **self.labels,
+        }
 
     @model_validator(mode="before")
     @classmethod
@@ -132,6 +180,11 @@ class Rule(BaseModel):
                     f"{key}: {_EXAMPLE_OF[key]}"
                 )
         self._check_clear_level(title)
+        for name, template in self.annotations.items():
+            try:
+                check_fields(name, template, self.labels)
+            except ValueError as err:
+                raise ValueError(f"{title}: {err}") from err
         if self.reference is not None and self.reference.size == 0:
             raise ValueError(f"{title}: reference is 0; write for example 7d or 50000 events")
         return self
@@ -214,6 +267,10 @@ class AlertsConfig(BaseModel):
         Rules are looked at where event time passes a multiple of this; at least a second.
     rules : tuple of Rule
         Each with a name of its own.
+    inhibit : tuple of Inhibition
+        Which rules, while they fire, mute the notices of which others.
+    silences : tuple of Silence
+        Whose notices are muted for a stretch of event time.
     reactions : ReactionsConfig
         The bounds of what they may do.
     """
@@ -222,6 +279,8 @@ class AlertsConfig(BaseModel):
 
     evaluate_every: Annotated[DurationMs, Field(ge=1_000)] = 60_000
     rules: tuple[Rule, ...] = ()
+    inhibit: Inhibitions = ()
+    silences: Silences = ()
     reactions: ReactionsConfig = ReactionsConfig()
 
     @model_validator(mode="after")
@@ -235,6 +294,16 @@ class AlertsConfig(BaseModel):
                 )
             seen.add(rule.name)
         return self
+
+    @model_validator(mode="after")
+    def _mutes_meet_rules(self) -> "AlertsConfig":
+        check_mutes(self.inhibit, self.silences, self.labels_of_rules)
+        return self
+
+    @property
+    def labels_of_rules(self) -> dict[str, dict[str, str]]:
+        """All labels of each rule, by its name."""
+        return {rule.name: rule.all_labels for rule in self.rules}
 
 
 def check_rules(config: AlertsConfig, ks: tuple[int, ...]) -> None:

@@ -6,15 +6,19 @@ from typing import Protocol
 
 from evaluators.alert_cycle import LifeCycle, Place
 from evaluators.alert_rules import AlertsConfig, Rule
+from evaluators.annotations import rendered
+from evaluators.mutes import Mutes
 from evaluators.reference import Reference
+from evaluators.telling import Change, Telling
+from evaluators.worse_than import Leads, WorseThan
 from stream.errors import CheckpointError
 from stream.notices import AlertState, Moment, Notice
 from stream.values import Reading, Record, State
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 
 
-class Readings(Protocol):
+class Readings(Leads, Protocol):
     """Where rules read their figures; an evaluator is one."""
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None: ...
@@ -31,6 +35,10 @@ class Alerts:
     A step without a reading, with one that is not finite, or with one of fewer than
     `min_samples` samples, is skipped by the rule: its state is held. Its durations go on, so that
     a condition which is true again after a gap has lasted through it.
+
+    Rules of kind `worse_than` hear the samples of every batch, whether it is a step or not.
+    After all rules have stepped it is known which of them fire, and so whose notices are muted.
+    That a rule which goes on firing became muted, or is no longer, is a notice of its own.
 
     Parameters
     ----------
@@ -54,6 +62,7 @@ class Alerts:
     def __init__(self, config: AlertsConfig) -> None:
         self._config = config
         self._watches = [_Watch(rule) for rule in config.rules]
+        self._mutes = _mutes_of(config)
         self._ts_ms: int | None = None
 
     @property
@@ -63,6 +72,8 @@ class Alerts:
 
     def step(self, readings: Readings, moment: Moment) -> list[Notice]:
         """Step all rules if the watermark passed the grid; the changes, in the order of rules."""
+        for watch in self._watches:
+            watch.feed(readings)
         if not moment.watermark_ms:  # nothing has told the time yet
             return []
         before_ms = self._ts_ms
@@ -72,7 +83,12 @@ class Alerts:
         self._ts_ms = ts_ms
         if before_ms is None:
             return []
-        notices = (watch.step(readings, moment, ts_ms) for watch in self._watches)
+        steps = [(watch, watch.step(readings, moment, ts_ms)) for watch in self._watches]
+        firing = self.firing
+        notices = (
+            watch.told(state, self._mutes.of(watch.rule.name, firing, ts_ms), moment, ts_ms)
+            for watch, state in steps
+        )
         return [notice for notice in notices if notice is not None]
 
     def reload(self, config: AlertsConfig, moment: Moment) -> list[Notice]:
@@ -81,6 +97,7 @@ class Alerts:
         A rule whose settings are all equal goes on as if nothing had happened. A new or changed
         one starts afresh. One that is gone or changed, and was pending or fired, is told once: as
         inactive or resolved at the last step, with `withdrawn` in its record and no figures.
+        Other mutes hold from the next step on.
 
         Steps stay in order and none is repeated: on a coarser grid the next one may be further
         away, on a finer one it is at the last multiple that the watermark has passed by then.
@@ -106,6 +123,7 @@ class Alerts:
         notices = [notice for notice in withdrawn if notice is not None]
         self._config = config
         self._watches = [kept.get(rule.name) or _Watch(rule) for rule in config.rules]
+        self._mutes = _mutes_of(config)
         return notices
 
     @property
@@ -138,6 +156,7 @@ class Alerts:
         # A state means something under its own rules alone: they come back with it.
         self._config = AlertsConfig.model_validate(state["settings"])
         self._watches = [_Watch(rule) for rule in self._config.rules]
+        self._mutes = _mutes_of(self._config)
         self._ts_ms = state["ts_ms"]
         for watch in self._watches:
             watch.load_state_dict(state["rules"][watch.rule.name])
@@ -159,18 +178,26 @@ class _Watch:
         self.rule = rule
         self.cycle = LifeCycle(rule.for_, rule.keep_firing_for)
         self._reference = Reference(rule.reference) if rule.reference is not None else None
+        self._rival = WorseThan(rule) if rule.kind == "worse_than" else None
+        self._telling = Telling()
+        self._judged: Record = _NOT_JUDGED  # what the last step that judged was about
         self._is_renewed = False
         self._n_judged = self._n_held = 0
 
     def summary(self, now_ms: int) -> Record:
         """How it stands; `steps_judged` and `steps_held` tell whether it could be read at all."""
         steps = {"steps_judged": self._n_judged, "steps_held": self._n_held}
-        return self.cycle.summary(now_ms) | steps
+        return self.cycle.summary(now_ms) | {"muted_by": list(self._telling.muted_by)} | steps
 
-    def step(self, readings: Readings, moment: Moment, ts_ms: int) -> Notice | None:
+    def feed(self, readings: Readings) -> None:
+        """Hear what the last batch was judged by."""
+        if self._rival is not None:
+            self._rival.feed(readings)
+
+    def step(self, readings: Readings, moment: Moment, ts_ms: int) -> AlertState | None:
         rule, place = self.rule, Place(ts_ms, moment.n_events)
         self._n_held += 1
-        reading = readings.reading(rule.metric, rule.over, rule.policy)
+        reading = self._reading(readings)
         if reading is None or not math.isfinite(reading.value):
             return None
         if reading.samples < rule.min_samples:
@@ -180,27 +207,44 @@ class _Watch:
             self._n_held, self._n_judged = self._n_held - 1, self._n_judged + 1
         state = None
         if levels is not None:
+            self._judged = _judged(reading, levels)
             state = self.cycle.step(self._is_true(reading.value, levels), place)
         self._follow(place, reading.value, levels)
-        if state is None or levels is None:
+        return state
+
+    def told(
+        self, state: AlertState | None, muted_by: list[str], moment: Moment, ts_ms: int
+    ) -> Notice | None:
+        """The notice of the state that a step reached, or of what mutes a rule that fires."""
+        change: Change | None = None
+        if state is not None:
+            muted_by = self._telling.of_transition(state, muted_by)
+        elif self.cycle.state == "firing":
+            change = self._telling.of_firing(muted_by)
+        if state is None and change is None:
             return None
-        record = self._record(state, moment, ts_ms) | _judged(reading, levels)
+        details = self._judged | {"muted_by": muted_by, "change": change or "state"}
+        notice = self._notice(state or "firing", moment, ts_ms, details)
         if state in ("resolved", "inactive"):
             self._is_renewed = False
-        return Notice(rule.name, state, ts_ms, record["since"], record)
+        return notice
 
     def withdraw(self, moment: Moment, ts_ms: int) -> Notice | None:
         """What is told of a rule that is no longer in force; None of one that is inactive."""
         if self.cycle.state == "inactive":
             return None
         state: AlertState = "resolved" if self.cycle.state == "firing" else "inactive"
-        record = self._record(state, moment, ts_ms) | _NOT_JUDGED | {"withdrawn": True}
-        return Notice(self.rule.name, state, ts_ms, record["since"], record)
+        muted_by = self._telling.of_transition(state, self._telling.muted_by)
+        details = {"muted_by": muted_by, "change": "state", "withdrawn": True}
+        return self._notice(state, moment, ts_ms, _NOT_JUDGED | details)
 
     def state_dict(self) -> State:
         return {
             "cycle": self.cycle.state_dict(),
             "reference": None if self._reference is None else self._reference.state_dict(),
+            "rival": None if self._rival is None else self._rival.state_dict(),
+            "telling": self._telling.state_dict(),
+            "judged": dict(self._judged),
             "is_renewed": self._is_renewed,
             "steps": [self._n_judged, self._n_held],
         }
@@ -209,14 +253,25 @@ class _Watch:
         self.cycle.load_state_dict(state["cycle"])
         if self._reference is not None:
             self._reference.load_state_dict(state["reference"])
+        if self._rival is not None:
+            self._rival.load_state_dict(state["rival"])
+        self._telling.load_state_dict(state["telling"])
+        self._judged = dict(state["judged"])
         self._is_renewed = state["is_renewed"]
         self._n_judged, self._n_held = state["steps"]
+
+    def _reading(self, readings: Readings) -> Reading | None:
+        if self._rival is not None:
+            return self._rival.reading(readings)
+        return readings.reading(self.rule.metric, self.rule.over, self.rule.policy)
 
     def _levels(self, place: Place) -> _Levels | None:
         """What holds at this step; None for a drop whose reference is not known yet."""
         rule = self.rule
+        if self._rival is not None:
+            return _Levels(self._rival.threshold, self._rival.threshold)
         if self._reference is None or rule.reference is None or rule.share is None:
-            assert rule.threshold is not None, "required of every kind but drop"
+            assert rule.threshold is not None, "required of below and above"
             clear = rule.threshold if rule.clear is None else rule.clear
             return _Levels(rule.threshold, clear)
         at = rule.reference.along(place.ts_ms, place.n_events)
@@ -230,6 +285,8 @@ class _Watch:
         return _Levels((1.0 - rule.share) * level, (1.0 - clear_share) * level, level)
 
     def _is_true(self, value: float, levels: _Levels) -> bool:
+        if self._rival is not None:
+            return self._rival.is_worse
         level = levels.clear if self.cycle.state == "firing" else levels.threshold
         return value > level if self.rule.kind == "above" else value < level
 
@@ -243,11 +300,12 @@ class _Watch:
             self._reference.hold(levels.reference)
         self._reference.absorb(self.rule.reference.along(place.ts_ms, place.n_events), value)
 
-    def _record(self, state: AlertState, moment: Moment, ts_ms: int) -> Record:
-        rule = self.rule
-        return {
+    def _notice(self, state: AlertState, moment: Moment, ts_ms: int, details: Record) -> Notice:
+        rule, is_transition = self.rule, details["change"] == "state"
+        what = state if is_transition else details["change"]
+        record: Record = {
             "seq": moment.seq,
-            "name": f"alert:{rule.name}:{state}",
+            "name": f"alert:{rule.name}:{what}",
             "rule": rule.name,
             "kind": rule.kind,
             "state": state,
@@ -261,13 +319,23 @@ class _Watch:
             "events": moment.n_events,
             "catching_up": moment.is_backlog,
             "description": rule.description,
+            "labels": rule.all_labels,
+            "runbook": rule.runbook,
             "react": rule.react,
             "anchor": moment.anchor,
             "end": {file: dict(cursor) for file, cursor in moment.end.items()},
+            **({} if self._rival is None else self._rival.record()),
+            **details,
         }
+        record["annotations"] = rendered(rule.annotations, record)
+        return Notice(rule.name, state, ts_ms, record["since"], record, is_transition)
 
 
 _NOT_JUDGED: Record = dict.fromkeys(("value", "threshold", "clear", "reference", "samples"))
+
+
+def _mutes_of(config: AlertsConfig) -> Mutes:
+    return Mutes(config.inhibit, config.silences, config.labels_of_rules)
 
 
 def _judged(reading: Reading, levels: _Levels) -> Record:

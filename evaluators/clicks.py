@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from evaluators.click_figures import METRICS_BY_POLICY, MODEL_METRICS, SHARE_METRICS
 from evaluators.click_windows import THRESHOLD, ProbabilityWindows, ShareWindows
 from evaluators.confidence import share_interval
+from evaluators.confidence_sequence import INTERVAL_ALPHA
 from evaluators.figures import as_record
+from evaluators.paired_losses import PairedLosses, loss_lead
 from evaluators.row_windows import RowSamples, row_samples
 from evaluators.windows import WINDOWS, TimeBuckets, WindowSizes
 from stream.conversions import Conversions
-from stream.values import Int64s, Matured, Reading, Record, State
+from stream.values import Float64s, Int64s, Matured, Reading, Record, State
 
 MAX_POLICIES = 8
 OTHER_POLICIES = "other"
@@ -27,7 +29,7 @@ OTHER_POLICIES = "other"
 
 _ALL = 0
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 
 class ClicksConfig(BaseModel):
@@ -84,6 +86,7 @@ class ClickJudge:
         self._buckets = TimeBuckets(sizes.time_ms)
         self._shares = {name: ShareWindows(sizes) for name in SHARE_METRICS}
         self._models = [ProbabilityWindows(sizes, threshold=config.threshold) for _ in learners]
+        self._paired = [PairedLosses() for _ in learners[1:]]
         self._policies: list[str] = []
         self._n_lists = 0
         self.n_shown = 0
@@ -97,6 +100,8 @@ class ClickJudge:
                 shares.empty(slots)
             for model in self._models:
                 model.empty(slots)
+        for paired in self._paired:
+            paired.pass_by()
         if len(matured):
             self._judge_lists(matured, watermark_ms)
         if len(conversions):
@@ -115,15 +120,26 @@ class ClickJudge:
         """Figures of each shadow's probabilities; empty for one that gives none.
 
         Where both it and the champion have judged every item shown so far, `difference` is the
-        champion's figure since start less the shadow's.
+        champion's figure since start less the shadow's; of the log loss, which is a mean over
+        items, `interval` is where it lies with 95 % confidence at all times at once.
         """
         figures_of = [_model_figures(windows, _ALL) for windows in self._models[1:]]
-        for figures in figures_of:
+        for figures, paired in zip(figures_of, self._paired, strict=True):
             for name, figure in figures.items():
                 pair = champion.get(name, {}), figure
                 if all(one.get("samples", {}).get("total") == self.n_shown for one in pair):
                     figure["difference"] = pair[0]["total"] - pair[1]["total"]
+                    if name == "log_loss":
+                        figure["interval"] = paired.interval(INTERVAL_ALPHA)
         return figures_of
+
+    def lead(self, row: int, over: str) -> Reading | None:
+        """How far the champion is ahead of the learner in a row in log loss, over a window."""
+        return loss_lead(self._models[0], self._models[row], over)
+
+    def leads(self, row: int) -> Float64s:
+        """The same by shown item, of those of the last batch."""
+        return self._paired[row - 1].last_S
 
     def reliability(self) -> list[Record]:
         """The champion's probabilities over `events` against what was clicked, in groups."""
@@ -154,6 +170,7 @@ class ClickJudge:
             "buckets": self._buckets.state_dict(),
             "shares": {name: windows.state_dict() for name, windows in self._shares.items()},
             "models": [windows.state_dict() for windows in self._models],
+            "paired": [paired.state_dict() for paired in self._paired],
             "policies": list(self._policies),
             "n_lists": self._n_lists,
             "n_shown": self.n_shown,
@@ -166,6 +183,8 @@ class ClickJudge:
             windows.load_state_dict(state["shares"][name])
         for model, saved in zip(self._models, state["models"], strict=True):
             model.load_state_dict(saved)
+        for paired, saved in zip(self._paired, state["paired"], strict=True):
+            paired.load_state_dict(saved)
         self._policies = list(state["policies"])
         self._n_lists = state["n_lists"]
         self.n_shown = state["n_shown"]
@@ -199,6 +218,9 @@ class ClickJudge:
                 valid_M, judged = self._by_row(row_S[valid], slot_S[valid])
                 judged_M = valid[valid_M]
             windows.update(judged, probability_S[judged_M], is_clicked_S[judged_M])
+        for learner, paired in zip(self._learners[1:], self._paired, strict=True):
+            told = matured.probability_of
+            paired.update_of(told.get(self._learners[0]), told.get(learner), is_clicked_S)
 
     def _rows(self, policy_N: Sequence[str | None]) -> Int64s:
         """Row of each list's policy, 0 for one that is not named; new policies get theirs."""

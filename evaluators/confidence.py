@@ -1,78 +1,8 @@
-"""How sure a figure is: a running mean at every look, a share at one."""
+"""How sure a figure is, at one look."""
 
 import functools
 import math
 from statistics import NormalDist
-
-# Of the variance that few samples cannot tell yet; see `mean_interval`.
-IMAGINED_SAMPLES = 4
-
-
-def mean_interval(
-    n_samples: int, mean: float, variance: float, alpha: float, tuned_samples: int
-) -> tuple[float, float]:
-    r"""Interval of an anytime-valid asymptotic confidence sequence for a mean.
-
-    An ordinary 95 % interval, looked at after every batch, leaves out the truth sooner or later.
-    The intervals of this sequence hold all at once: the probability that any of them, at any
-    time, leaves out the mean is at most `alpha`, as the time of the first look grows [1]_. With n
-    samples of mean m and variance v, the interval is
-
-    .. math:: m \pm \sqrt{v} \sqrt{\frac{2 (n \rho^2 + 1)}{n^2 \rho^2}
-              \log \frac{\sqrt{n \rho^2 + 1}}{\alpha}}
-
-    (theorem 2.2), where :math:`\rho` makes it narrowest at `tuned_samples`. It stays valid at any
-    other n, and is a little wider than it could be. Where the mean moves with time, it covers the
-    running mean of what was to be expected of each sample; v, taken about one common mean, then
-    errs on the wide side.
-
-    The guarantee is asymptotic: v stands for a variance that few samples tell badly, worst of all
-    where nearly every sample is equal. 4 / n is therefore added to v, as if four samples had come
-    at distance 1 from the mean; it vanishes, and leaves the asymptotics as they are. It is meant
-    for values whose range is about 1. In simulations of differences of hits, down to one sample
-    in 2,500 that is not 0, with a look every 64 samples up to 30,000 and an `alpha` of 5 %, at
-    most 4 % of the streams erred; with nothing added, up to 95 % of those with rare hits do.
-
-    Parameters
-    ----------
-    n_samples : int
-        Samples so far, at least 1.
-    mean, variance : float
-        Of the samples; the variance divides by n.
-    alpha : float
-        Probability of error over all time, in (0, 1).
-    tuned_samples : int
-        Number of samples at which the interval is as narrow as this sequence can be.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end.
-
-    Raises
-    ------
-    ValueError
-        If there is no sample, or `alpha` lies outside of (0, 1).
-
-    References
-    ----------
-    .. [1] Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas. Time-uniform central limit theory and
-       asymptotic confidence sequences. Annals of Statistics 52(6), 2024; arXiv:2103.06476, 2021.
-
-    Examples
-    --------
-    >>> low, high = mean_interval(10_000, 0.02, 0.09, alpha=0.05, tuned_samples=10_000)
-    >>> round(low, 4), round(high, 4)
-    (0.0109, 0.0291)
-    """
-    if n_samples < 1:
-        raise ValueError(f"an interval needs at least one sample, got {n_samples}")
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"alpha lies between 0 and 1, got {alpha}")
-    spread = n_samples * _best_spread(alpha) / tuned_samples
-    scale = 2 * (spread + 1) / (n_samples * spread) * math.log(math.sqrt(spread + 1) / alpha)
-    margin = math.sqrt((variance + IMAGINED_SAMPLES / n_samples) * scale)
-    return mean - margin, mean + margin
 
 
 def share_interval(n_hits: int, n_samples: int, alpha: float = 0.05) -> tuple[float, float]:
@@ -178,17 +108,3 @@ def _normal_quantile(alpha: float) -> float:
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha lies between 0 and 1, got {alpha}")
     return NormalDist().inv_cdf(1 - alpha / 2)
-
-
-@functools.lru_cache(maxsize=8)
-def _best_spread(alpha: float) -> float:
-    """Value of n rho**2 at which the interval after n samples is narrowest.
-
-    Setting the derivative of the width to 0 gives u = log((u + 1) / alpha**2). The right side
-    contracts, by 1 / (u + 1); the paper writes its fixed point with Lambert's W.
-    """
-    spread = -2 * math.log(alpha)
-    # 60 steps: exact to the last bits for any alpha up to 0.5.
-    for _ in range(60):
-        spread = math.log((spread + 1) / alpha**2)
-    return spread

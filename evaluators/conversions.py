@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluators.click_windows import ProbabilityWindows
+from evaluators.confidence_sequence import INTERVAL_ALPHA
 from evaluators.figures import as_record
+from evaluators.paired_losses import PairedLosses, loss_lead
 from evaluators.row_windows import row_samples
 from evaluators.windows import WINDOWS, TimeBuckets, WindowSizes
 from stream.conversions import PredictedConversions
-from stream.values import Reading, Record, State
+from stream.values import Float64s, Reading, Record, State
 
 _FIGURE_OF = {
     "predicted_conversion_rate": "predicted_ctr",
@@ -24,7 +26,7 @@ _FIGURE_OF = {
 CONVERSION_METRICS = tuple(_FIGURE_OF)
 """What click figures are to shown items, these are to clicked ones."""
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 
 class ConversionJudge:
@@ -51,6 +53,7 @@ class ConversionJudge:
         self._fade = sizes.fade
         self._buckets = TimeBuckets(sizes.time_ms)
         self._models = [ProbabilityWindows(sizes) for _ in learners]
+        self._paired = [PairedLosses() for _ in learners[1:]]
         self._n_invalid = 0
 
     def update(self, matured: PredictedConversions, watermark_ms: int) -> None:
@@ -59,6 +62,8 @@ class ConversionJudge:
         if len(slots):
             for windows in self._models:
                 windows.empty(slots)
+        for paired in self._paired:
+            paired.pass_by()
         if not len(matured):
             return
         slot_N = self._buckets.slots(np.minimum(matured.ts_N, watermark_ms))
@@ -72,6 +77,9 @@ class ConversionJudge:
                 n_rows, row_N = 1, np.zeros(len(valid), np.int64)
                 samples = row_samples(row_N, slot_N[valid], n_rows, self._fade)
                 windows.update(samples, told_N[valid], matured.is_converted_N[valid])
+        for learner, paired in zip(self._learners[1:], self._paired, strict=True):
+            told = matured.probability_of
+            paired.update_of(told.get(self._learners[0]), told.get(learner), matured.is_converted_N)
 
     def metrics(self) -> Record:
         """Every figure of the champion that has a sample."""
@@ -81,15 +89,26 @@ class ConversionJudge:
         """Figures of each shadow; empty for one that tells no probability.
 
         `difference` is the champion's figure since start less the shadow's, on as many samples:
-        those that both have judged from the first on.
+        those that both have judged from the first on; `interval` as with clicks.
         """
         records = [_record(windows) for windows in self._models[1:]]
-        for record in records:
+        for record, paired in zip(records, self._paired, strict=True):
             for name, figure in record.items():
                 ahead = champion.get(name)
                 if ahead and ahead["samples"]["total"] == figure["samples"]["total"]:
                     figure["difference"] = ahead["total"] - figure["total"]
+                    is_paired = paired.n_samples == figure["samples"]["total"]
+                    if name == "conversion_log_loss" and is_paired:
+                        figure["interval"] = paired.interval(INTERVAL_ALPHA)
         return records
+
+    def lead(self, row: int, over: str) -> Reading | None:
+        """How far the champion is ahead of the learner in a row in log loss, over a window."""
+        return loss_lead(self._models[0], self._models[row], over)
+
+    def leads(self, row: int) -> Float64s:
+        """The same by clicked item, of those of the last batch."""
+        return self._paired[row - 1].last_S
 
     def reading(self, metric: str, over: str) -> Reading | None:
         """One figure of the champion; None without a sample."""
@@ -105,6 +124,7 @@ class ConversionJudge:
             "schema_version": _SCHEMA_VERSION,
             "buckets": self._buckets.state_dict(),
             "models": [windows.state_dict() for windows in self._models],
+            "paired": [paired.state_dict() for paired in self._paired],
             "n_invalid": self._n_invalid,
         }
 
@@ -112,6 +132,8 @@ class ConversionJudge:
         self._buckets.load_state_dict(state["buckets"])
         for windows, saved in zip(self._models, state["models"], strict=True):
             windows.load_state_dict(saved)
+        for paired, saved in zip(self._paired, state["paired"], strict=True):
+            paired.load_state_dict(saved)
         self._n_invalid = state["n_invalid"]
 
 

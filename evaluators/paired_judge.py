@@ -10,10 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from evaluators.click_figures import log_losses
+from evaluators.confidence_sequence import INTERVAL_ALPHA
+from evaluators.paired_metrics import largest_lead
 from evaluators.paired_queries import common_rows
 from evaluators.ranking import compared_names, figure_weights, ranks_of
 from evaluators.stretches import PairedSums, Stretches
-from evaluators.verdicts import difference_interval, samples_for_verdict
+from evaluators.user_bootstrap import BootstrapConfig, UserBootstrap
+from evaluators.verdicts import difference_margin, samples_for_verdict
 from stream.values import Float64s, Outcomes
 
 LOG_LOSS = "log_loss"
@@ -31,23 +34,29 @@ class Answered(NamedTuple):
 class PairedFigure:
     """One figure of both since start; `difference` is the other's less the one's.
 
-    `interval` is where the difference lies at 95 %, at all times at once, and `needed` after how
-    many samples it would leave out 0. `by_seed` holds the same difference and interval for each
-    seed. `variance` is that of the differences.
+    `mean_square` is that of the differences of the samples, none of which exceeds `largest`.
+    `interval` is where the difference lies at 95 %, at all times at once. `by_seed` holds the
+    same difference and interval for each seed.
     """
 
     samples: int
     one: float
     other: float
     difference: float
+    mean_square: float
+    largest: float
     interval: tuple[float, float]
-    needed: int | None
     by_seed: list[tuple[float, tuple[float, float]]]
 
     @property
     def is_sure(self) -> bool:
         """Whether the interval leaves out 0."""
         return self.interval[0] > 0 or self.interval[1] < 0
+
+    @property
+    def needed(self) -> int | None:
+        """After how many samples the interval would leave out 0; None where none would do."""
+        return samples_for_verdict(self.difference, self.mean_square, self.largest)
 
 
 class PairedJudge:
@@ -69,8 +78,9 @@ class PairedJudge:
         self._k = max(ks)
         self.ranking_names = compared_names(ks)
         self._weights_FR = figure_weights(ks)[: len(self.ranking_names)]
-        self._ranking = _Side(len(self.ranking_names), n_seeds)
-        self._clicks = _Side(1, n_seeds)
+        self._ranking = _Pair(len(self.ranking_names), n_seeds)
+        self._clicks = _Pair(1, n_seeds, largest_lead(LOG_LOSS))
+        self._users = UserBootstrap(BootstrapConfig(), 2, self._weights_FR)
         self.n_unpaired = 0
 
     def update(
@@ -84,6 +94,17 @@ class PairedJudge:
     def figures(self) -> dict[str, PairedFigure]:
         """Every figure that has a sample."""
         return {**self._ranking.figures(self.ranking_names), **self._clicks.figures([LOG_LOSS])}
+
+    def by_user(self) -> dict[str, tuple[float, float]]:
+        """Where each ranking figure's difference lies for other users of the same kind.
+
+        At 95 % and at one look; see `UserBootstrap`. Empty with too few users.
+        """
+        end_SF2 = self._users.intervals(INTERVAL_ALPHA)
+        if end_SF2 is None:
+            return {}
+        ends = zip(self.ranking_names, end_SF2[0].tolist(), strict=True)
+        return {name: (low, high) for name, (low, high) in ends}
 
     def stretches(self) -> dict[str, tuple[PairedSums, int]]:
         """By figure: the sums of its kind, and its column in them."""
@@ -102,12 +123,16 @@ class PairedJudge:
             [one.is_sample_B[row_N] for one, row_N in zip(outcomes, rows, strict=True)], axis=0
         )
         self.n_unpaired += n_unpaired + int(np.count_nonzero(is_any_N & ~is_sample_N))
-        values = []
+        ranks = []
         for (one, learner), row_N in zip(everyone, rows, strict=True):
             kept_N = row_N[is_sample_N]
             top_items_NK = one.predictions[learner].top_items_BK[kept_N, : self._k]
-            values.append(self._weights_FR[:, ranks_of(top_items_NK, one.answer_B[kept_N])])
-        self._ranking.add(values, at)
+            ranks.append(ranks_of(top_items_NK, one.answer_B[kept_N]))
+        self._ranking.add([self._weights_FR[:, rank_N] for rank_N in ranks], at)
+        user_N = outcomes[0].user_B[rows[0][is_sample_N]]
+        half = len(ranks) // 2
+        for rank_N, other_rank_N in zip(ranks[:half], ranks[half:], strict=True):
+            self._users.update(np.stack((other_rank_N, rank_N)), user_N)
 
     def _judge_clicks(self, everyone: Sequence[Answered], at: tuple[int, int]) -> None:
         lists = [answered.outcomes.matured for answered in everyone]
@@ -126,11 +151,12 @@ class PairedJudge:
         self._clicks.add(losses, at)
 
 
-class _Side:
+class _Pair:
     """The sums of figures of one kind, of both configurations."""
 
-    def __init__(self, n_figures: int, n_seeds: int) -> None:
-        self.stretches = Stretches(n_figures)
+    def __init__(self, n_figures: int, n_seeds: int, largest: float = 1.0) -> None:
+        self.stretches = Stretches(n_figures, largest)
+        self._largest = largest
         self._n_seeds = n_seeds
         self._difference_SF = np.zeros((n_seeds, n_figures))
         self._square_SF = np.zeros((n_seeds, n_figures))
@@ -141,7 +167,7 @@ class _Side:
         Both in order of their seeds.
         """
         one_SFN, other_SFN = np.array(values).reshape(2, self._n_seeds, *values[0].shape)
-        difference_SFN = other_SFN - one_SFN
+        difference_SFN = np.clip(other_SFN - one_SFN, -self._largest, self._largest)
         self._difference_SF += difference_SFN.sum(axis=2)
         self._square_SF += (difference_SFN**2).sum(axis=2)
         self.stretches.add(one_SFN.mean(axis=0), other_SFN.mean(axis=0), at)
@@ -153,27 +179,24 @@ class _Side:
         if not n_samples:
             return {}
         whole = sums.joined(np.zeros(1, np.int64))
-        variance_F = whole.variance()[0].tolist()
+        square_XF = np.concatenate((whole.square_TF, self._square_SF))
+        difference_XF = np.concatenate((whole.difference_TF, self._difference_SF)) / n_samples
+        margin_X = difference_margin(n_samples, square_XF.reshape(-1), self._largest)
+        margin_XF = margin_X.reshape(square_XF.shape)
+        told = np.stack((difference_XF, difference_XF - margin_XF, difference_XF + margin_XF))
         return {
-            name: self._figure(whole, column, n_samples, variance_F[column])
+            name: PairedFigure(
+                samples=n_samples,
+                one=float(whole.one_TF[0, column]) / n_samples,
+                other=float(whole.other_TF[0, column]) / n_samples,
+                difference=float(difference_XF[0, column]),
+                mean_square=float(whole.square_TF[0, column]) / n_samples,
+                largest=self._largest,
+                interval=(float(told[1, 0, column]), float(told[2, 0, column])),
+                by_seed=[
+                    (difference, (low, high))
+                    for difference, low, high in told[:, 1:, column].T.tolist()
+                ],
+            )
             for column, name in enumerate(names)
         }
-
-    def _figure(
-        self, whole: PairedSums, column: int, n_samples: int, variance: float
-    ) -> PairedFigure:
-        difference = float(whole.difference_TF[0, column]) / n_samples
-        by_seed = []
-        for seed in range(self._n_seeds):
-            mean = float(self._difference_SF[seed, column]) / n_samples
-            own = max(float(self._square_SF[seed, column]) / n_samples - mean**2, 0.0)
-            by_seed.append((mean, difference_interval(n_samples, mean, own)))
-        return PairedFigure(
-            samples=n_samples,
-            one=float(whole.one_TF[0, column]) / n_samples,
-            other=float(whole.other_TF[0, column]) / n_samples,
-            difference=difference,
-            interval=difference_interval(n_samples, difference, variance),
-            needed=samples_for_verdict(difference, variance),
-            by_seed=by_seed,
-        )

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from evaluators.business import BusinessConfig, BusinessJudge
 from evaluators.click_figures import CLICK_METRICS
 from evaluators.clicks import ClickJudge, ClicksConfig
+from evaluators.confidence_sequence import INTERVAL_ALPHA
 from evaluators.conversions import CONVERSION_METRICS, ConversionJudge
 from evaluators.experience import ExperienceConfig, ExperienceJudge
 from evaluators.group_clicks import GroupClicks
@@ -15,22 +16,24 @@ from evaluators.interests import InterestsConfig, InterestsJudge
 from evaluators.item_groups import GroupsConfig, ItemGroups
 from evaluators.offpolicy import OffPolicyConfig, OffPolicyJudge
 from evaluators.offpolicy_estimates import OFF_POLICY_METRICS
+from evaluators.paired_streams import PairedStreams
 from evaluators.ranking import RankingConfig
 from evaluators.ranking_judge import RankingJudge
 from evaluators.satisfaction import SatisfactionConfig, SatisfactionJudge
 from evaluators.slice_rows import SlicesConfig
 from evaluators.slices import SliceJudge
 from evaluators.steps import STEP_METRICS, StepJudge
+from evaluators.user_bootstrap import BootstrapConfig, UserBootstrap
 from evaluators.vocabulary import WINDOWS, family_of, nearest_metric
 from evaluators.windows import WindowSizes
 from stream.durations import DurationMs
 from stream.errors import CheckpointError
-from stream.values import Changes, Outcomes, Reading, Record, State
+from stream.values import Changes, Float64s, Outcomes, Reading, Record, State
 
 DETAILS = ("exposure", "interests", "slices")
 """What families put into a record beside figures and counts."""
 
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 
 
 class EvaluatorConfig(BaseModel):
@@ -61,6 +64,8 @@ class EvaluatorConfig(BaseModel):
         Likes, ratings and dwelling.
     business : BusinessConfig
         Revenue and active users.
+    bootstrap : BootstrapConfig
+        Intervals of differences from shadows by user.
     slices : SlicesConfig
         Ranking and clicks by users, items, places and requests.
     """
@@ -78,6 +83,7 @@ class EvaluatorConfig(BaseModel):
     interests: InterestsConfig = InterestsConfig()
     satisfaction: SatisfactionConfig = SatisfactionConfig()
     business: BusinessConfig = BusinessConfig()
+    bootstrap: BootstrapConfig = BootstrapConfig()
     slices: SlicesConfig = SlicesConfig()
 
 
@@ -110,9 +116,11 @@ class PrequentialEvaluator:
     policy, and estimates for those whose probabilities came with lists; `reliability` holds the
     champion's probabilities against what was clicked. For each shadow, `difference` is the
     champion's figure less the shadow's on the same samples since start, and `interval`, of ranking
-    figures, is where that difference lies with 95 % confidence at all times at once (each interval
-    for itself). A record is written by the first batch after which another `emit_events` clicks
-    and shown items were judged.
+    figures and log losses, is where that difference lies with 95 % confidence at all times at once
+    (each interval for itself; see `confidence_sequence`). `interval_by_user`, of ranking figures,
+    is where it lies for other users of the same kind, at one look; see `UserBootstrap`. A record
+    is written by the first batch after which another `emit_events` clicks and shown items were
+    judged.
 
     Memory is bounded: see `RankingJudge`, `ClickJudge`, `ConversionJudge` and `OffPolicyJudge`.
     With the default settings and without lists it is 20 KiB for the champion and 24 KiB for each
@@ -146,6 +154,10 @@ class PrequentialEvaluator:
         self._off_policy = OffPolicyJudge(learners[0], config.off_policy, sizes)
         self._groups = ItemGroups(config.groups)
         self._group_clicks = GroupClicks(self._groups.max_groups, sizes)
+        self._paired = PairedStreams(
+            learners[1:], ranking.ks, self._ranking, self._clicks, self._conversions
+        )
+        self._bootstrap = self._made_bootstrap(config.bootstrap, len(learners) - 1)
         self._families = self._made_families(config, learners[0], max(ranking.ks), sizes)
         self._shadows = list(learners[1:])
         self._ks = ranking.ks
@@ -164,6 +176,7 @@ class PrequentialEvaluator:
             "families": list(self._families),
             "cohorts": list(config.interests.cohorts),
             "slices": config.slices.model_dump(mode="json"),
+            "bootstrap": config.bootstrap.model_dump(),
         }
         self._seq = -1
         self._watermark_ms = 0
@@ -172,6 +185,9 @@ class PrequentialEvaluator:
     def update(self, outcomes: Outcomes) -> list[Record]:
         n_judged_before = self._n_judged()
         self._ranking.update(outcomes)
+        if self._bootstrap is not None:
+            user_N = outcomes.user_B[outcomes.is_sample_B]
+            self._bootstrap.update(self._ranking.last_rank_LN, user_N)
         self._clicks.update(outcomes.matured, outcomes.conversions, outcomes.watermark_ms)
         self._conversions.update(outcomes.predicted_conversions, outcomes.watermark_ms)
         self._steps.update(outcomes.steps, outcomes.watermark_ms)
@@ -194,6 +210,8 @@ class PrequentialEvaluator:
 
     def metrics(self) -> Record:
         ranking, shadows = self._ranking.metrics()
+        if self._bootstrap is not None:
+            self._bootstrap.add_intervals(shadows, INTERVAL_ALPHA)
         clicks = self._clicks.metrics()
         conversions = self._conversions.metrics()
         of_lists = self._clicks.shadows(clicks), self._conversions.shadows(conversions)
@@ -257,6 +275,12 @@ class PrequentialEvaluator:
             return self._steps.reading(over)
         return self._ranking.reading(metric, over)
 
+    def lead(self, shadow: str, metric: str, over: str) -> Reading | None:
+        return self._paired.lead(shadow, metric, over)
+
+    def leads(self, shadow: str, metric: str) -> Float64s:
+        return self._paired.leads(shadow, metric)
+
     def state_dict(self) -> State:
         return {
             "schema_version": _SCHEMA_VERSION,
@@ -268,6 +292,7 @@ class PrequentialEvaluator:
             "off_policy": self._off_policy.state_dict(),
             "groups": self._groups.state_dict(),
             "group_clicks": self._group_clicks.state_dict(),
+            "bootstrap": None if self._bootstrap is None else self._bootstrap.state_dict(),
             "families": {name: family.state_dict() for name, family in self._families.items()},
             "seq": self._seq,
             "watermark_ms": self._watermark_ms,
@@ -293,6 +318,8 @@ class PrequentialEvaluator:
         self._off_policy.load_state_dict(state["off_policy"])
         self._groups.load_state_dict(state["groups"])
         self._group_clicks.load_state_dict(state["group_clicks"])
+        if self._bootstrap is not None:
+            self._bootstrap.load_state_dict(state["bootstrap"])
         for name, family in self._families.items():
             family.load_state_dict(state["families"][name])
         self._seq = state["seq"]
@@ -319,6 +346,11 @@ class PrequentialEvaluator:
         if config.slices.enabled:
             families["slices"] = SliceJudge(config.slices, champion, k, sizes, self._groups)
         return families
+
+    def _made_bootstrap(self, config: BootstrapConfig, n_shadows: int) -> UserBootstrap | None:
+        if not config.enabled or not n_shadows:
+            return None
+        return UserBootstrap(config, 1 + n_shadows, self._ranking.compared_FR)
 
     def _n_judged(self) -> int:
         return self._ranking.n_clicks + self._clicks.n_shown

@@ -149,36 +149,32 @@ def figure_weights(ks: tuple[int, ...]) -> Float64s:
     return np.concatenate([np.array(gain_of[figure]) * is_hit_KR for figure in figures])
 
 
-def paired_variance(joint_RR: Int64s, weights_FR: Float64s) -> Float64s:
-    """Variance of the difference of each figure between two learners on the same queries.
+def paired_squares(joint_RR: Int64s, weights_FR: Float64s) -> Float64s:
+    """Sum of the squared differences of each figure between two learners on the same queries.
 
     Parameters
     ----------
     joint_RR : int64 array, shape (R, R)
-        Number of queries for each (rank by the first learner, rank by the second); at least one.
+        Number of queries for each (rank by the first learner, rank by the second).
     weights_FR : float64 array, shape (F, R)
         See `figure_weights`.
 
     Returns
     -------
     float64 array, shape (F,)
-        Population variance, in [0, 1].
+        At least 0.
 
     Examples
     --------
     Three queries that the first learner hits and one that the second hits: the differences are
     1, 1, 1 and -1.
 
-    >>> paired_variance(np.array([[0, 1], [3, 0]]), figure_weights((1,))[:3])
-    array([0.75, 0.75, 0.75])
+    >>> paired_squares(np.array([[0, 1], [3, 0]]), figure_weights((1,))[:3])
+    array([4., 4., 4.])
     """
-    n_queries = joint_RR.sum()
-    first_F = (weights_FR * joint_RR.sum(axis=1)).sum(axis=1) / n_queries
-    second_F = (weights_FR * joint_RR.sum(axis=0)).sum(axis=1) / n_queries
-    first_square_F = (weights_FR**2 * joint_RR.sum(axis=1)).sum(axis=1)
-    second_square_F = (weights_FR**2 * joint_RR.sum(axis=0)).sum(axis=1)
+    first_F = (weights_FR**2 * joint_RR.sum(axis=1)).sum(axis=1)
+    second_F = (weights_FR**2 * joint_RR.sum(axis=0)).sum(axis=1)
     product_F = ((weights_FR @ joint_RR) * weights_FR).sum(axis=1)
-    square_F = (first_square_F + second_square_F - 2 * product_F) / n_queries
     # Rounding may leave a hair below 0 where the learners agree on every query.
-    variance_F: Float64s = np.maximum(square_F - (first_F - second_F) ** 2, 0.0)
-    return variance_F
+    square_F: Float64s = np.maximum(first_F + second_F - 2 * product_F, 0.0)
+    return square_F

@@ -7,23 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluators.confidence import mean_interval
+from evaluators.confidence_sequence import INTERVAL_ALPHA, mean_margin
 from evaluators.ranking import (
     RankingConfig,
     compared_names,
     figure_names,
     figure_weights,
-    paired_variance,
+    paired_squares,
     ranks_of,
 )
 from evaluators.windows import WINDOWS, JointRanks, RankWindows, WindowSizes
 from stream.values import Float64s, Int64s, Outcomes, Reading, Record, State
-
-# 95 %: the interval of a difference leaves out the truth in at most one stream of twenty.
-INTERVAL_ALPHA = 0.05
-# Narrowest where a small stream has told enough to act on; with 100 times as many samples it is
-# a sixth wider than one tuned for those.
-INTERVAL_TUNED_SAMPLES = 10_000
 
 _SCHEMA_VERSION = 1
 
@@ -50,16 +44,18 @@ class RankingJudge:
         self._weights_FR = figure_weights(ranking.ks)
         self.figures = figure_names(ranking.ks)
         self._compared = compared_names(ranking.ks)
+        self.compared_FR = self._weights_FR[: len(self._compared)]
         self._windows = RankWindows((len(learners), self._k + 1), sizes)
         self._joint = JointRanks(len(learners) - 1, self._k + 1)
         self.n_clicks = 0
         self._n_samples = 0
         self._n_not_admitted = 0
+        self.last_rank_LN = np.zeros((len(learners), 0), np.int64)
 
     def update(self, outcomes: Outcomes) -> None:
         """Judge the clicks of a batch, and move the time."""
         is_sample_B = outcomes.is_sample_B
-        rank_LN = self._ranks(outcomes)
+        rank_LN = self.last_rank_LN = self._ranks(outcomes)
         # A click whose clock is ahead of the stream's time counts as of that time.
         ts_N = np.minimum(outcomes.queries.ts_B[is_sample_B], outcomes.watermark_ms)
         self._windows.update(rank_LN, ts_N, outcomes.watermark_ms)
@@ -82,7 +78,7 @@ class RankingJudge:
             }
             for row in range(len(self._learners))
         )
-        if samples_of:
+        if samples_of and shadows:
             self._add_differences(metrics, shadows)
         return metrics, shadows
 
@@ -94,6 +90,22 @@ class RankingJudge:
             return None
         weight_R = self._weights_FR[self.figures.index(figure)]
         return Reading(float((count_R * weight_R).sum() / n_samples), n_samples)
+
+    def lead(self, row: int, figure: str, over: str) -> Reading | None:
+        """How far the champion is ahead of the learner in a row, over a window."""
+        count_LR = self._windows.over(over)
+        n_samples = count_LR[0].sum().item()
+        if not n_samples:
+            return None
+        weight_R = self._weights_FR[self.figures.index(figure)]
+        ours, theirs = ((count_LR[learner] * weight_R).sum() for learner in (0, row))
+        return Reading(float((ours - theirs) / n_samples), n_samples)
+
+    def leads(self, row: int, figure: str) -> Float64s:
+        """The same by sample, of those of the last batch."""
+        weight_R = self._weights_FR[self.figures.index(figure)]
+        lead_N: Float64s = weight_R[self.last_rank_LN[0]] - weight_R[self.last_rank_LN[row]]
+        return lead_N
 
     def counts(self) -> dict[str, int]:
         """Clicks since start, and what became of them."""
@@ -151,18 +163,15 @@ class RankingJudge:
         return value_LF_of, samples_of
 
     def _add_differences(self, metrics: Record, shadows: Sequence[Record]) -> None:
-        for joint_RR, shadow in zip(self._joint.counts_SRR, shadows, strict=True):
-            weights_FR = self._weights_FR[: len(self._compared)]
-            variance_F = paired_variance(joint_RR, weights_FR).tolist()
-            for figure, variance in zip(self._compared, variance_F, strict=True):
+        squares_X = [
+            paired_squares(joint_RR, self.compared_FR) for joint_RR in self._joint.counts_SRR
+        ]
+        margin_X = mean_margin(self._n_samples, np.concatenate(squares_X), INTERVAL_ALPHA)
+        margin_SF = margin_X.reshape(len(shadows), len(self._compared)).tolist()
+        for shadow, margin_F in zip(shadows, margin_SF, strict=True):
+            for figure, margin in zip(self._compared, margin_F, strict=True):
                 difference = metrics[figure]["total"] - shadow[figure]["total"]
-                low, high = mean_interval(
-                    self._n_samples,
-                    difference,
-                    variance,
-                    alpha=INTERVAL_ALPHA,
-                    tuned_samples=INTERVAL_TUNED_SAMPLES,
-                )
                 shadow[figure]["difference"] = difference
                 # No figure leaves [0, 1], so no difference leaves [-1, 1].
-                shadow[figure]["interval"] = [max(low, -1.0), min(high, 1.0)]
+                low, high = max(difference - margin, -1.0), min(difference + margin, 1.0)
+                shadow[figure]["interval"] = [low, high]

@@ -56,13 +56,6 @@ class PairedSums:
             self.end_ms_T[last],
         )
 
-    def variance(self) -> Float64s:
-        """Of the differences in each stretch, shape (T, F); it divides by their number."""
-        n_T1 = self.samples_T[:, None]
-        variance_TF = self.square_TF / n_T1 - (self.difference_TF / n_T1) ** 2
-        # Rounding may leave a hair below 0 where all are equal.
-        return np.maximum(variance_TF, 0.0)
-
 
 class Stretches:
     """Samples in at most 256 stretches; when there are more, neighbours become one.
@@ -74,6 +67,8 @@ class Stretches:
     ----------
     n_figures : int
         Figures of a sample.
+    largest : float
+        Differences of a sample beyond this count as this much.
 
     Examples
     --------
@@ -84,7 +79,8 @@ class Stretches:
     ([40, 20], [40, 60])
     """
 
-    def __init__(self, n_figures: int) -> None:
+    def __init__(self, n_figures: int, largest: float = 1.0) -> None:
+        self._largest = largest
         shape = (MAX_STRETCHES, n_figures)
         self._samples_T = np.zeros(MAX_STRETCHES, np.int64)
         self._sums = [np.zeros(shape) for _ in range(4)]
@@ -98,7 +94,7 @@ class Stretches:
         if not one_FN.shape[1]:
             return
         newest = self._n_closed
-        difference_FN = other_FN - one_FN
+        difference_FN = np.clip(other_FN - one_FN, -self._largest, self._largest)
         columns = (one_FN, other_FN, difference_FN, difference_FN**2)
         self._samples_T[newest] += one_FN.shape[1]
         for sums_TF, column_FN in zip(self._sums, columns, strict=True):

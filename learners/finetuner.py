@@ -16,6 +16,7 @@ from learners.item_vectors import TABLES
 from learners.lora import Adapters
 from learners.pretrained import check_base
 from learners.row_steps import MOMENTS, rows_in_play
+from learners.schedule import ScheduleConfig, rate_factor
 from learners.scorer import Scorer
 from stream.values import Changes, Int32s, State, Steps
 
@@ -43,6 +44,7 @@ class FineTunerConfig(BaseModel):
     clip_norm: PositiveFloat = 1.0
     """Largest norm of a step's gradient over all weights."""
     beta2: float = Field(default=0.999, gt=0.0, lt=1.0)
+    schedule: ScheduleConfig = ScheduleConfig()
 
 
 class FineTuner:
@@ -61,6 +63,7 @@ class FineTuner:
         self._n_fresh = 0  # rows started fresh so far: numbers the draws of their vectors
         self._optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, config.beta2), fused=True)
         self._learning_rates = [group["lr"] for group in self._optimizer.param_groups]
+        self._learning_rate_factor = 1.0
 
     @property
     def steps(self) -> Steps:
@@ -87,6 +90,7 @@ class FineTuner:
             weights = [stepped if p is table else p for _, p in self._scorer.learned()]
             norm = nn.utils.clip_grad_norm_(weights, self._config.clip_norm, foreach=True)
             norm = norm + self._clipped_apart().to(norm.device)
+            self._set_rates()
             self._n_steps += 1
             if torch.isfinite(norm + loss.detach()):  # the step's only device sync
                 self._optimizer.step()
@@ -117,8 +121,7 @@ class FineTuner:
 
         No part of the state: whoever adjusts does so again after a load.
         """
-        for group, rate in zip(self._optimizer.param_groups, self._learning_rates, strict=True):
-            group["lr"] = rate * learning_rate_factor
+        self._learning_rate_factor = learning_rate_factor
 
     def restore(self, state: State, rows_R: NDArray[np.int64]) -> None:
         """Take back an earlier state's weights and moments; of the items, these rows' alone.
@@ -194,6 +197,11 @@ class FineTuner:
                 loss,
                 norm,
             )
+
+    def _set_rates(self) -> None:
+        factor = self._learning_rate_factor * rate_factor(self._config.schedule, self._n_steps)
+        for group, rate in zip(self._optimizer.param_groups, self._learning_rates, strict=True):
+            group["lr"] = rate * factor
 
     def _groups(self) -> list[dict[str, object]]:
         """Every parameter, by how it is stepped."""

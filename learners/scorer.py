@@ -41,8 +41,9 @@ class Scorer(nn.Module):
         The item tower; its width is the transformer's.
     shape : TowerShape
         Of the transformer, in the items' width; its dropout is also on the item vectors going in.
-    temperature : float
-        Factor on the cosines: the largest score a perfect match can have.
+    temperature : float, optional
+        Factor on the cosines: the largest score a perfect match can have. None scores by the plain
+        product of state and item.
     tower : TowerConfig, optional
         Which transformer.
 
@@ -56,7 +57,7 @@ class Scorer(nn.Module):
         self,
         items: ItemVectors,
         shape: TowerShape,
-        temperature: float,
+        temperature: float | None,
         tower: TowerConfig | None = None,
     ) -> None:
         super().__init__()
@@ -120,11 +121,16 @@ class Scorer(nn.Module):
         A lean is added behind the temperature: what is known of who asks moves the scores of
         items, and leaves the order that the history gives them as sharp as it is.
         """
-        return self.scores_of_units(state_ND, functional.normalize(item_VD, dim=-1), lean_ND)
+        return self.scores_of_aimed(state_ND, self.aimed_at(item_VD), lean_ND)
 
-    def scores_of_units(
-        self, state_ND: Tensor, unit_VD: Tensor, lean_ND: Tensor | None = None
+    def aimed_at(self, item_VD: Tensor) -> Tensor:
+        """What states are multiplied by: the items' directions."""
+        return item_VD if self.temperature is None else functional.normalize(item_VD, dim=-1)
+
+    def scores_of_aimed(
+        self, state_ND: Tensor, aimed_VD: Tensor, lean_ND: Tensor | None = None
     ) -> Tensor:
-        """The same, from the items' directions, for whoever asks for many states in parts."""
-        aim_ND = functional.normalize(state_ND, dim=-1) * self.temperature
-        return (aim_ND if lean_ND is None else aim_ND + lean_ND) @ unit_VD.T
+        """The same from what `aimed_at` gave, for whoever asks for many states in parts."""
+        if self.temperature is not None:
+            state_ND = functional.normalize(state_ND, dim=-1) * self.temperature
+        return (state_ND if lean_ND is None else state_ND + lean_ND) @ aimed_VD.T

@@ -7,41 +7,31 @@
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
 from torch import Tensor
-from torch.nn import functional
 
 from learners.asker_vectors import AskerVectors
 from learners.averaging import AveragedScorer
 from learners.choosing import with_choice
 from learners.click_features import N_FEATURES, click_features
-from learners.finetuner import FineTuner, FineTunerConfig
+from learners.finetuner import FineTuner
 from learners.in_play import InPlay, rows_of_lists, rows_read
-from learners.item_content import ItemContent, ItemContentConfig
+from learners.item_content import ItemContent
 from learners.item_vectors import ItemVectors
+from learners.objective import objective
 from learners.replay import ReplayBuffer, minibatches, no_sequences
-from learners.sampling import NegativeSampler, SamplingConfig
+from learners.sampling import NegativeSampler
 from learners.scored import Scored, exclude
 from learners.scorer import Scorer
-from learners.shown_tasks import ShownTasks, TasksConfig, Taught, placed, rows_named
+from learners.shown_tasks import ShownTasks, Taught, placed, rows_named
 from learners.states import last_states, taught_states
-from learners.user_tower import TowerConfig, TowerShape
+from learners.transformer_config import TransformerConfig
 from stream.context_rows import end_to_end
 from stream.input_settings import InputsConfig
-from stream.lessons import compacted, select
+from stream.lessons import compacted, no_lessons, select
 from stream.values import (
     Bools,
     Changes,
@@ -61,56 +51,6 @@ from stream.values import (
 _OF_NEGATIVES = 1
 
 _NOTHING = InputsConfig()
-
-
-class TransformerConfig(BaseModel):
-    """The transformer and how it learns."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    history_items: int = Field(default=50, ge=1, le=2_000)
-    """Last clicks of a user that the transformer reads."""
-    width: int = Field(default=64, ge=2, le=4_096)
-    layers: int = Field(default=2, ge=1, le=48)
-    heads: int = Field(default=2, ge=1, le=64)
-    dropout: float = Field(default=0.3, ge=0.0, lt=1.0)
-    temperature: float = Field(default=16.0, gt=0.0)
-    """Factor on the cosine of state and item."""
-    minibatch: PositiveInt = 64
-    """New clicks that one optimizer step learns."""
-    replay_ratio: NonNegativeFloat = 4.0
-    """Replayed positions for each new click."""
-    replay_sequences: int = Field(default=40_000, ge=2)
-    """Places of the replay buffer: half for a sample of all clicks, half for the latest."""
-    replay_recent: float = Field(default=0.2, ge=0.0, le=1.0)
-    """Share of the replayed sequences that comes from the latest clicks."""
-    average_decay: float = Field(default=0.97, ge=0.0, lt=1.0)
-    """How slowly the served weights follow the trained ones; 0 serves the last step's."""
-    click_memory: PositiveFloat = 300.0
-    """Clicks after which the answer to a shown item is all but forgotten by the click head."""
-    tower: TowerConfig = TowerConfig()
-    tasks: TasksConfig = TasksConfig()
-    content: ItemContentConfig = ItemContentConfig()
-    optimizer: FineTunerConfig = FineTunerConfig()
-    sampling: SamplingConfig = SamplingConfig()
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`auto` takes CUDA, in bf16, where there is one; else the CPU in fp32."""
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> "TransformerConfig":
-        if self.width % (2 * self.heads):
-            raise ValueError(
-                f"width {self.width} must be a multiple of 2 x heads ({2 * self.heads}): "
-                "rotary positions turn pairs of components"
-            )
-        return self
-
-    @property
-    def shape(self) -> TowerShape:
-        """What is asked of the tower; it reads the learned start besides the history."""
-        positions = self.history_items + 1
-        return TowerShape(positions, self.width, self.layers, self.heads, self.dropout)
 
 
 class TransformerLearner:
@@ -182,7 +122,7 @@ class TransformerLearner:
             item_VD = self._served.vectors()
             state_CD = last_states(scorer, contexts, item_VD)
             lean_CD = scorer.askers.leans(contexts) if scorer.askers else None
-            unit_VD = functional.normalize(item_VD[: queries.n_items], dim=-1)
+            aimed_VD = scorer.aimed_at(item_VD[: queries.n_items])
             clicks_S = conversions_S = None
             if shown is not None:
                 lean = None if lean_CD is None else lean_CD[n_ranked:]
@@ -192,7 +132,7 @@ class TransformerLearner:
         def scores_of(part: slice) -> Tensor:
             with torch.inference_mode(), self._autocast():
                 lean = None if lean_CD is None else lean_CD[:n_ranked][part]
-                score_CV = scorer.scores_of_units(state_CD[:n_ranked][part], unit_VD, lean).float()
+                score_CV = scorer.scores_of_aimed(state_CD[:n_ranked][part], aimed_VD, lean).float()
                 exclude(score_CV, queries.contexts.seen, part)
             return score_CV
 
@@ -361,23 +301,31 @@ class TransformerLearner:
         in_play: InPlay | None = None,
         beside: Sequence[Taught] = (),
     ) -> Tensor:
-        """Mean cross-entropy of the new targets and of every position of the replayed ones.
+        """Of the new targets and of every position of the replayed ones, see `objective`.
 
         Over all items; or over those in play, which lessons and sequences name by their places.
         The weighted losses of what is taught beside them are added.
         """
-        scorer, used = self._scorer, compacted(lessons)
+        scorer, used, config = self._scorer, compacted(lessons), self._config.objective
         with self._autocast():
             item_VD = scorer.items.vectors(in_play.row_P if in_play else None)
             taught = taught_states(scorer, used, replayed, item_VD)
             score_NV = scorer.scores(taught.state_ND, item_VD, taught.lean_ND).float()
-        if in_play:
-            score_NV = score_NV + torch.from_numpy(in_play.log_weight_P).to(self._device)
-        loss = functional.cross_entropy(score_NV, taught.target_N)
+        log_weight_P = torch.from_numpy(in_play.log_weight_P).to(self._device) if in_play else None
+        teacher_RV = self._taught_before(replayed, in_play) if config.distillation else None
+        loss = objective(config, score_NV, taught.target_N, log_weight_P, teacher_RV)
         if beside:
             features_of = partial(self._features_by, scorer, item_VD)
             loss = loss + self._tasks.loss(beside, features_of).to(loss)
         return loss
+
+    def _taught_before(self, replayed: Contexts, in_play: InPlay | None) -> Tensor:
+        """What the served weights score at every position of the replayed sequences."""
+        scorer = self._served.scorer
+        with torch.no_grad(), self._autocast():
+            item_VD = self._served.vectors(in_play.row_P if in_play else None)
+            taught = taught_states(scorer, no_lessons(), replayed, item_VD)
+            return scorer.scores(taught.state_ND, item_VD, taught.lean_ND).float()
 
     def _tensor(self, array: NDArray[np.integer]) -> Tensor:
         return torch.from_numpy(array.astype(np.int64)).to(self._device)

@@ -9,12 +9,18 @@ from stream.values import Record
 
 LOGGER = logging.getLogger("freshrank.alerts")
 
-_COMPARED = {"below": "below", "above": "above", "drop": "below"}
+_MUTED = {"muted": ", muted from now on", "unmuted": ", muted no longer"}
+_COMPARED = {"below": "below", "above": "above", "drop": "below", "worse_than": "below"}
 
 
 def announce(notices: Sequence[Notice], reactions: Sequence[Record]) -> None:
-    """Log each transition and each reaction; an alert that begins to fire is a warning."""
+    """Log each transition and each reaction; an alert that begins to fire is a warning.
+
+    What is muted is not told.
+    """
     for notice in notices:
+        if notice.record.get("muted_by"):
+            continue
         level = logging.WARNING if notice.state == "firing" else logging.INFO
         LOGGER.log(level, "%s", notice_text(notice.record))
     for record in reactions:
@@ -34,12 +40,23 @@ def notice_text(record: Record) -> str:
     ...     "metric": "ctr", "over": "events", "policy": "main", "threshold": 0.04,
     ...     "samples": 90.0, "severity": "warning", "ts": 5, "since": 5})
     'alert ctr_drop is resolved: ctr of main over events is 0.05'
+    >>> notice_text({"rule": "beaten", "state": "firing", "kind": "worse_than", "value": -0.021,
+    ...     "metric": "recall@20", "over": "time", "policy": None, "shadow": "item_knn",
+    ...     "threshold": 0.0, "severity": "page", "ts": 5, "since": 5})
+    'alert beaten is firing (page): recall@20 ahead of item_knn over time is -0.021, below 0'
     >>> notice_text({"rule": "recall_low", "state": "resolved", "withdrawn": True})
     'alert recall_low is resolved: its rule was withdrawn'
+    >>> notice_text({"rule": "ctr_drop", "state": "firing", "change": "unmuted", "kind": "drop",
+    ...     "metric": "ctr", "over": "time", "policy": None, "value": 0.03, "threshold": 0.04,
+    ...     "severity": "warning", "ts": 60_000, "since": 0})
+    'alert ctr_drop is firing, muted no longer (warning): ctr over time is 0.03, below 0.04 for 1m'
     """
     # A daemon that was down may tell today what was true days ago.
     behind = " (while catching up a backlog)" if record.get("catching_up") else ""
-    return f"alert {record['rule']} is {record['state']}{_details(record)}{behind}"
+    muted = _MUTED.get(record.get("change", "state"), "")
+    if muted_by := record.get("muted_by"):
+        muted += f" (muted by {', '.join(muted_by)})"
+    return f"alert {record['rule']} is {record['state']}{muted}{_details(record)}{behind}"
 
 
 def reaction_text(record: Record) -> str:
@@ -59,6 +76,8 @@ def _details(record: Record) -> str:
     if record.get("withdrawn"):
         return ": its rule was withdrawn"
     policy = f" of {record['policy']}" if record["policy"] is not None else ""
+    if (shadow := record.get("shadow")) is not None:
+        policy = f" ahead of {shadow}"
     figure = f"{record['metric']}{policy} over {record['over']} is {record['value']:.4g}"
     if record["state"] in ("resolved", "inactive"):
         normal = ", taken for normal by now" if record.get("renewed") else ""

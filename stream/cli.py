@@ -27,6 +27,7 @@ from stream.commands import (
     report,
     running,
     simulate,
+    testing_alerts,
 )
 from stream.commands.terminal import Terminal, examples, terminal_of
 from stream.errors import FreshrankError
@@ -49,6 +50,7 @@ app.command("export", epilog=exporting.EXAMPLES)(exporting.export)
 app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command("import", epilog=importing.EXAMPLES)(importing.import_log)
 app.command("check", epilog=checking.EXAMPLES)(checking.check)
+app.command("test-alerts", epilog=testing_alerts.EXAMPLES)(testing_alerts.try_alerts)
 app.command("inspect", epilog=inspecting.EXAMPLES)(inspecting.inspect)
 
 

@@ -12,11 +12,12 @@ from evaluators.alert_rules import AlertsConfig, check_rules
 from evaluators.prequential import EvaluatorConfig
 from evaluators.ranking import RankingConfig
 from evaluators.vocabulary import MODEL_METRICS, OFF_POLICY_METRICS, STEP_METRICS, family_of
+from evaluators.worse_than import check_rivals
 from learners.blend import BlendConfig
 from learners.item_neighbours import ItemNeighboursConfig
 from learners.popularity import PopularityConfig
 from learners.session_neighbours import SessionNeighboursConfig
-from learners.transformer import TransformerConfig
+from learners.transformer_config import TransformerConfig
 from stream.catalogue import CatalogueConfig
 from stream.checkpoint import CheckpointConfig
 from stream.histories import HistoriesConfig
@@ -122,6 +123,8 @@ class FreshrankConfig(BaseModel):
     @model_validator(mode="after")
     def _rules_can_be_followed(self) -> "FreshrankConfig":
         check_rules(self.alerts, self.ranking.ks)
+        learners = (self.champion, *self.shadows)
+        check_rivals(self.alerts, self.ranking.ks, learners, _WITH_WEIGHTS)
         for rule in self.alerts.rules:
             if rule.react in ("boost", "rollback") and self.champion not in _WITH_WEIGHTS:
                 raise ValueError(

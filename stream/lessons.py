@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from stream.context_rows import chosen, end_to_end
-from stream.values import Int32s, Int64s, Lessons, Queries
+from stream.values import Contexts, Int32s, Int64s, Lessons, Queries
 
 
 def lessons_of(queries: Queries, target_B: Int32s, user_B: Int64s, index_M: Int64s) -> Lessons:
@@ -35,6 +35,14 @@ def select(lessons: Lessons, index_M: Int64s) -> Lessons:
         session_M=lessons.session_M[index_M],
         session_length_M=lessons.session_length_M[index_M],
     )
+
+
+def no_lessons() -> Lessons:
+    """Nothing to learn."""
+    none = np.zeros(0, np.int64)
+    rows = np.zeros(0, np.int32)
+    contexts = Contexts(np.zeros((0, 1), np.int32), rows)
+    return Lessons(contexts, rows, rows, none, none, none, rows)
 
 
 def compacted(lessons: Lessons) -> Lessons:

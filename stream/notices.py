@@ -29,10 +29,12 @@ AlertState = Literal["inactive", "pending", "firing", "resolved"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An alert rule changed its state.
+    """An alert rule changed its state, or, going on firing, became muted or no longer is.
 
     `ts_ms` is the event time of the step that saw it, `since_ms` that of the step at which the
-    condition became true. `record` is what is written down.
+    condition became true. `record` is what is written down. It is delivered unless its `muted_by`
+    names what mutes it. `is_transition` says that the state changed: nothing is to be done about
+    a notice for which it did not.
     """
 
     rule: str
@@ -40,6 +42,7 @@ class Notice:
     ts_ms: int
     since_ms: int
     record: Record
+    is_transition: bool = True
 
 
 @dataclass(frozen=True, slots=True)

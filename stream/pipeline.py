@@ -108,6 +108,8 @@ class Pipeline:
         outcomes = replace(joined, steps=parts.panel.steps)
         metrics = parts.evaluator.update(outcomes)  # judged as served
         moment = self._count(batch, arrived)
+        for record in metrics:  # what durations in events are counted in
+            record["events_taken_in"] = moment.n_events
         notices = parts.alerts.step(parts.evaluator, moment)
         if ordered := _ordered_rules(arrived):
             notices += parts.alerts.reload(ordered, moment)

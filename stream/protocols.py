@@ -6,6 +6,7 @@ from typing import Protocol
 from stream.values import (
     Batch,
     Changes,
+    Float64s,
     Outcomes,
     Position,
     Predictions,
@@ -70,7 +71,9 @@ class Evaluator(Protocol):
     `follow` comes after every batch: what items are, and rows that mean others from now on.
     `metrics` is the present state, without side effect; `reading` one figure of it: `over` is
     total, events, time or faded, and `policy` asks for a click metric of that policy's lists
-    alone. None without a sample.
+    alone. None without a sample. `lead` is how far the champion is ahead of a shadow over a
+    window, above 0 where it is better, of losses too; `leads` the same by sample, of those that
+    the last `update` judged, oldest first; none after a state was loaded.
     """
 
     def update(self, outcomes: Outcomes) -> list[Record]: ...
@@ -80,6 +83,10 @@ class Evaluator(Protocol):
     def metrics(self) -> Record: ...
 
     def reading(self, metric: str, over: str, policy: str | None = None) -> Reading | None: ...
+
+    def lead(self, shadow: str, metric: str, over: str) -> Reading | None: ...
+
+    def leads(self, shadow: str, metric: str) -> Float64s: ...
 
     def state_dict(self) -> State: ...
 

@@ -110,6 +110,7 @@ class Reactor:
         To be called after every batch, with or without notices: time ends reactions too. A rule
         that fires and is withdrawn within one batch asks for nothing.
         """
+        notices = [notice for notice in notices if notice.is_transition]
         withdrawn = {notice.rule for notice in notices if notice.state == "resolved"}
         notices = [
             notice for notice in notices if notice.state != "firing" or notice.rule not in withdrawn

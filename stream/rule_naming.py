@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel
@@ -46,6 +47,17 @@ def refuse_unknown_keys(rule: type[BaseModel], written: Any) -> None:
     known = [field.alias or name for name, field in rule.model_fields.items()]
     for key in written:
         if key not in known:
-            nearest = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
-            raise ValueError(f"{rule_title(written.get('name'))}: unknown key {key!r}; {hint}")
+            title = rule_title(written.get("name"))
+            raise ValueError(f"{title}: unknown key {key!r}; {nearest_text(key, known)}")
+
+
+def nearest_text(name: object, known: Sequence[str], what: str = "keys") -> str:
+    """What to write in place of a name that none has.
+
+    Examples
+    --------
+    >>> nearest_text("tresh", ["threshold", "share"]), nearest_text("x", ["team"], "labels")
+    ("did you mean 'threshold'?", 'known labels: team')
+    """
+    nearest = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"known {what}: {', '.join(known)}"

@@ -111,7 +111,8 @@ def alerts_table(summary: Record) -> Table | None:
 
 
 def _state_text(alert: Record) -> str:
-    return alert["state"] if alert["steps_judged"] else "never judged"
+    muted = " (muted)" if alert.get("muted_by") else ""
+    return f"{alert['state']}{muted}" if alert["steps_judged"] else "never judged"
 
 
 def time_text(ts_ms: int | None) -> str:

@@ -80,6 +80,14 @@ RESTLESS = {
             "share": 0.1,
             "min_samples": 30,
         },
+        {
+            "name": "beaten",
+            "kind": "worse_than",
+            "metric": "recall@20",
+            "shadow": "item_knn",
+            "arl_events": 1000,
+            "min_samples": 10,
+        },
     ],
     "reactions": {"rollback": {"at_most_every": "4h"}, "freeze": {"at_most": "2h"}},
 }

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.paired_judge import LOG_LOSS, LOWER_IS_BETTER, PairedFigure
+from evaluators.paired_judge import LOWER_IS_BETTER, PairedFigure
+from evaluators.paired_metrics import largest_lead
 from evaluators.stretches import PairedSums
-from evaluators.verdicts import difference_interval
+from evaluators.verdicts import difference_margin
 from stream.comparing.comparison import Comparison, ComparisonJob, Cost, peak_process_bytes
 from stream.comparing.pairable import compared_settings
 from stream.values import Record
@@ -47,6 +48,7 @@ def comparison_record(job: ComparisonJob, named: Named, comparison: Comparison) 
     """
     figures = comparison.judge.figures()
     stretches = comparison.judge.stretches()
+    by_user = comparison.judge.by_user()
     return {
         "a": {"name": named.a, "champion": job.a.champion},
         "b": {"name": named.b, "champion": job.b.champion},
@@ -63,11 +65,12 @@ def comparison_record(job: ComparisonJob, named: Named, comparison: Comparison) 
         "unpaired": comparison.judge.n_unpaired,
         "headline": f"recall@{max(job.a.ranking.ks)}",
         "metrics": {
-            name: _figure_record(name, figure, *stretches[name], comparison.n_events)
+            name: _figure_record(name, figure, stretches[name], comparison.n_events)
+            | ({"interval_by_user": list(by_user[name])} if name in by_user else {})
             for name, figure in figures.items()
         },
         "others": _others(*comparison.judged()),
-        "stretches": {name: _stretches_record(*found) for name, found in stretches.items()},
+        "stretches": {name: _stretches_record(name, *found) for name, found in stretches.items()},
         "cost": _cost_record(*comparison.costs()),
     }
 
@@ -86,11 +89,11 @@ def better_side(name: str, difference: float, interval: Sequence[float]) -> str 
 
 
 def _figure_record(
-    name: str, figure: PairedFigure, sums: PairedSums, column: int, n_events: int
+    name: str, figure: PairedFigure, found: tuple[PairedSums, int], n_events: int
 ) -> Record:
-    more_events = None
-    if figure.needed is not None:
-        more_samples = max(figure.needed - figure.samples, 0)
+    more_events, needed = None, figure.needed
+    if needed is not None:
+        more_samples = max(needed - figure.samples, 0)
         more_events = round(more_samples * n_events / figure.samples)
     return {
         "samples": figure.samples,
@@ -101,7 +104,7 @@ def _figure_record(
         "better": better_side(name, figure.difference, figure.interval),
         "lower_is_better": name in LOWER_IS_BETTER,
         "more_events": 0 if figure.is_sure else more_events,
-        "halves": _halves(name, sums, column),
+        "halves": _halves(name, *found),
         "by_seed": [
             {"difference": difference, "interval": list(interval)}
             for difference, interval in figure.by_seed
@@ -116,32 +119,34 @@ def _halves(name: str, sums: PairedSums, column: int) -> list[Record]:
     if not 0 < cut < len(n_before_T):
         return []
     halves = sums.joined(np.array([0, cut]))
-    variance_T = halves.variance()[:, column].tolist()
-    found = []
-    for half, variance in enumerate(variance_T):
-        n_samples = int(halves.samples_T[half])
-        difference = float(halves.difference_TF[half, column]) / n_samples
-        interval = difference_interval(n_samples, difference, variance)
-        found.append(
-            {
-                "samples": n_samples,
-                "difference": difference,
-                "interval": list(interval),
-                "better": better_side(name, difference, interval),
-            }
-        )
-    return found
+    told = zip(halves.samples_T.tolist(), *_differences(name, halves, column), strict=True)
+    return [
+        {
+            "samples": n_samples,
+            "difference": difference,
+            "interval": interval,
+            "better": better_side(name, difference, interval),
+        }
+        for n_samples, difference, interval in told
+    ]
 
 
-def _stretches_record(sums: PairedSums, column: int) -> Record:
+def _differences(name: str, sums: PairedSums, column: int) -> tuple[list[float], list[list[float]]]:
+    """The mean difference of each stretch, and its interval."""
+    largest = largest_lead(name)
+    differences = (sums.difference_TF[:, column] / sums.samples_T).tolist()
+    squares = zip(sums.samples_T.tolist(), sums.square_TF[:, column].tolist(), strict=True)
+    margins = [difference_margin(n, np.array([square]), largest).item() for n, square in squares]
+    pairs = zip(differences, margins, strict=True)
+    return differences, [[difference - margin, difference + margin] for difference, margin in pairs]
+
+
+def _stretches_record(name: str, sums: PairedSums, column: int) -> Record:
     """Columns, one entry a stretch, of 64 at most; the last two are since the start."""
     step = -(-len(sums.samples_T) // MAX_STRETCHES_TOLD)
     sums = sums.joined(np.arange(0, len(sums.samples_T), step))
-    whole = sums.since_start()
-    n_T, n_until_T = sums.samples_T, whole.samples_T
-    since_T = whole.difference_TF[:, column] / n_until_T
-    variance_T = whole.variance()[:, column]
-    told = zip(n_until_T.tolist(), since_T.tolist(), variance_T.tolist(), strict=True)
+    n_T = sums.samples_T
+    since_start, intervals = _differences(name, sums.since_start(), column)
     return {
         "events": sums.events_T.tolist(),
         "watermark_ms": sums.end_ms_T.tolist(),
@@ -149,8 +154,8 @@ def _stretches_record(sums: PairedSums, column: int) -> Record:
         "a": (sums.one_TF[:, column] / n_T).tolist(),
         "b": (sums.other_TF[:, column] / n_T).tolist(),
         "difference": (sums.difference_TF[:, column] / n_T).tolist(),
-        "difference_since_start": since_T.tolist(),
-        "interval_since_start": [list(difference_interval(*one)) for one in told],
+        "difference_since_start": since_start,
+        "interval_since_start": intervals,
     }
 
 
@@ -187,6 +192,3 @@ def _one_cost(cost: Cost) -> Record:
         "events_per_cpu_s": cost.events / cost.cpu_s if cost.cpu_s else None,
         "learner_events_per_cpu_s": cost.events / learner_s if learner_s else None,
     }
-
-
-__all__ = ["LOG_LOSS", "UNPAIRED_FIGURES", "Named", "better_side", "comparison_record"]

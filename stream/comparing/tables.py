@@ -97,6 +97,10 @@ def drift_lines(record: Record) -> list[str]:
         curve = sparkline(values, -ends, ends)
         first, last = (time_text(stretches["watermark_ms"][at]) for at in (0, -1))
         lines.append(f"over time, {first} to {last}: {curve} from {-ends:+.3f} to {ends:+.3f}")
+    if (ends := figure.get("interval_by_user")) is not None:
+        lines.append(
+            f"for other users of the same kind: [{ends[0]:+.4f}, {ends[1]:+.4f}], at one look"
+        )
     if warning := turned_text(figure):
         lines.append(warning)
     return lines

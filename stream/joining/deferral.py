@@ -10,7 +10,7 @@ import numpy as np
 from stream.asker_values import Askers
 from stream.catalogue import Catalogue
 from stream.context_rows import without_gone
-from stream.lessons import compacted, select
+from stream.lessons import compacted, no_lessons, select
 from stream.values import Changes, Contexts, Lessons, State
 
 
@@ -18,10 +18,7 @@ class Deferral:
     """The lessons of one batch's clicks on items that were not admitted, as they were asked."""
 
     def __init__(self) -> None:
-        none = np.zeros(0, np.int32)
-        long_none = np.zeros(0, np.int64)
-        contexts = Contexts(np.zeros((0, 1), np.int32), none)
-        self._lessons = Lessons(contexts, none, none, long_none, long_none, long_none, none)
+        self._lessons = no_lessons()
         self._item_D: list[str] = []
 
     def __len__(self) -> int:

@@ -12,8 +12,9 @@ class Episode:
     """One rule, from the step at which its condition became true to its end.
 
     `fired_ms` is None where it never fired, `ended_ms` where it had not ended; `is_withdrawn` says
-    that it ended because its rule did, with its figure as it was. `values` are those that its
-    transitions tell. `reactions` say what was done about it, and why not.
+    that it ended because its rule did, with its figure as it was. `told_ms` is when that it fires
+    was told, None where it never was, and `muted_by` what muted it while it fired. `values` are
+    those that its transitions tell. `reactions` say what was done about it, and why not.
     """
 
     rule: str
@@ -22,6 +23,8 @@ class Episode:
     fired_ms: int | None = None
     ended_ms: int | None = None
     is_withdrawn: bool = False
+    told_ms: int | None = None
+    muted_by: list[str] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     reactions: list[str] = field(default_factory=list)
 
@@ -122,12 +125,22 @@ def _step(record: Record, log: AlertLog, open_episodes: dict[str, Episode]) -> N
         episode.record = {**episode.record, **_known(record)}
     if isinstance(value := record.get("value"), int | float):
         episode.values.append(float(value))
+    if state == "firing":
+        _note_mute(record, episode)
     if state == "firing" and episode.fired_ms is None:
         episode.fired_ms = ts_ms
     elif state in ("resolved", "inactive"):
         episode.ended_ms = ts_ms
         episode.is_withdrawn = record.get("withdrawn") is True
         del open_episodes[rule]
+
+
+def _note_mute(record: Record, episode: Episode) -> None:
+    named = record.get("muted_by")
+    muted_by = [str(one) for one in named] if isinstance(named, list) else []
+    episode.muted_by += [one for one in muted_by if one not in episode.muted_by]
+    if not muted_by and episode.told_ms is None:
+        episode.told_ms = record["ts"]
 
 
 def _note_reaction(

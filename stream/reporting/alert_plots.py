@@ -19,6 +19,8 @@ def alert_plots(run: RunData, axis: TimeAxis) -> list[Plot]:
     """A plot for each rule that fired and whose figure was written down, the first eight."""
     episodes_of: dict[str, list[Episode]] = {}
     for episode in run.alerts.fired:
+        if episode.text("shadow"):  # it was compared with that, and not with a threshold
+            continue
         episodes_of.setdefault(episode.rule, []).append(episode)
     plots = (_plot(run, axis, rule, episodes) for rule, episodes in episodes_of.items())
     return [plot for plot in plots if plot is not None][:MAX_PLOTS]

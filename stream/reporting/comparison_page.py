@@ -113,7 +113,6 @@ def _verdict(record: Record) -> Section:
     for name, figure in record["metrics"].items():
         if is_repeated(name):
             continue
-        low, high = figure["interval"]
         title = metric_title(name)
         said, below = _verdict_words(figure)
         rows.append(
@@ -127,7 +126,7 @@ def _verdict(record: Record) -> Section:
                     element("small", below) if below else None,
                     class_="stacked",
                 ),
-                element("span", f"{low:+.4f} to {high:+.4f}", class_="nowrap"),
+                _interval(figure),
                 *(_half(half) for half in figure["halves"] or (None, None)),
                 count_text(figure["samples"]),
             ]
@@ -137,12 +136,25 @@ def _verdict(record: Record) -> Section:
     told = table("Figures of both since start", header, rows)
     caption = (
         "Intervals hold at all times at once, each figure for itself; halves of the samples, "
-        "bold where their own interval leaves out 0. Of log loss, less is better."
+        "bold where their own interval leaves out 0. By user: for other users of the same kind, at "
+        "one look. Of log loss, less is better."
     )
     return Section(
         "verdict",
         "Verdict",
         [told, element("p", caption, class_="caption"), _others(record)],
+    )
+
+
+def _interval(figure: Record) -> Html:
+    low, high = figure["interval"]
+    by_user = figure.get("interval_by_user")
+    told = f"by user {by_user[0]:+.4f} to {by_user[1]:+.4f}" if by_user else ""
+    return element(
+        "span",
+        element("span", f"{low:+.4f} to {high:+.4f}", class_="nowrap"),
+        element("small", told, class_="nowrap") if told else None,
+        class_="stacked",
     )
 
 

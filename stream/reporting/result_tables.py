@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evaluators.rule_labels import OWN_LABELS
 from stream.reporting.alert_episodes import Episode, worst_value
 from stream.reporting.figure_blocks import window_labels
 from stream.reporting.formatting import (
@@ -185,26 +186,35 @@ def _difference(parts: Any) -> Html | None:
     if not isinstance(parts, dict) or not isinstance(parts.get("difference"), int | float):
         return None
     text, tone = f"{parts['difference']:+.3f}", None
-    ends = parts.get("interval")
-    if isinstance(ends, list) and all(isinstance(end, int | float) for end in ends):
+    if (ends := _ends(parts.get("interval"))) is not None:
         low, high = ends
         text += f" [{low:+.3f}, {high:+.3f}]"
         tone = "good" if low > 0 else "bad" if high < 0 else None
-    return element("span", text, class_=tone)
+    difference = element("span", text, class_=tone)
+    if (ends := _ends(parts.get("interval_by_user"))) is None:
+        return difference
+    by_user = element("small", f"by user [{ends[0]:+.3f}, {ends[1]:+.3f}]")
+    return element("span", difference, by_user, class_="stacked")
+
+
+def _ends(value: Any) -> list[float] | None:
+    is_pair = isinstance(value, list) and len(value) == 2
+    return value if is_pair and all(isinstance(end, int | float) for end in value) else None
 
 
 def _alert_row(run: RunData, number: int, episode: Episode) -> Sequence[Child]:
     metric, policy = episode.text("metric"), episode.text("policy")
     over = window_labels(run).get(episode.text("over"), episode.text("over"))
-    details = ", ".join(printable(part) for part in (over, policy and f"policy {policy}") if part)
+    shadow = episode.text("shadow")
+    parts = (over, policy and f"policy {policy}", shadow and f"ahead of {shadow}")
+    details = ", ".join(printable(part) for part in parts if part)
     assert episode.fired_ms is not None  # only those that fired have a row
     end_ms = _end_ms(run, episode)
-    severity = episode.text("severity")
     return [
         element("b", f"A{number}", class_="alert"),
-        _stacked(printable(episode.rule), printable(severity)),
+        _rule_cell(episode),
         _stacked(metric_title(printable(metric)), details),
-        element("span", time_text(episode.fired_ms), class_="nowrap"),
+        _stacked(time_text(episode.fired_ms), _mute_text(episode)),
         _stacked(
             "still firing" if episode.ended_ms is None else time_text(episode.ended_ms),
             "rule withdrawn" if episode.is_withdrawn else "",
@@ -216,8 +226,52 @@ def _alert_row(run: RunData, number: int, episode: Episode) -> Sequence[Child]:
     ]
 
 
+def _rule_cell(episode: Episode) -> Html:
+    """Who fired, with what its notice says beside the figures, and where it says what to do."""
+    labels = episode.record.get("labels")
+    own = {
+        str(name): str(value)
+        for name, value in (labels.items() if isinstance(labels, dict) else ())
+        if name not in OWN_LABELS
+    }
+    annotations = episode.record.get("annotations")
+    texts = [
+        ", ".join([episode.text("severity"), *(f"{name}={value}" for name, value in own.items())]),
+        *(str(text) for text in (annotations.values() if isinstance(annotations, dict) else ())),
+    ]
+    runbook = episode.text("runbook")
+    is_link = runbook.lower().startswith(("https://", "http://"))
+    return element(
+        "span",
+        printable(episode.rule),
+        *(element("small", printable(text)) for text in texts if text),
+        element("small", element("a", printable(runbook), href=runbook))
+        if is_link
+        else element("small", printable(runbook))
+        if runbook
+        else None,
+        class_="stacked",
+    )
+
+
+def _mute_text(episode: Episode) -> str:
+    """Whether its firing was muted, and when it was told if it was so later."""
+    if not episode.muted_by:
+        return ""
+    muted = f"muted by {', '.join(printable(one) for one in episode.muted_by)}"
+    if episode.told_ms is None:
+        return f"{muted}, never told"
+    is_late = episode.told_ms != episode.fired_ms
+    return f"{muted}, told {time_text(episode.told_ms)}" if is_late else f"later {muted}"
+
+
 def _worst(run: RunData, episode: Episode) -> float | None:
-    """Over the episode, of its transitions and of the records between them."""
+    """Over the episode, of its transitions and of the records between them.
+
+    Records hold the champion's figure, and no lead over a window.
+    """
+    if episode.text("kind") == "worse_than":
+        return worst_value(episode.values, "below")
     policy = episode.text("policy")
     subject = f"policy:{policy}" if policy else CHAMPION
     column = run.metrics.column_of.get(

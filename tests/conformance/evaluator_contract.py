@@ -142,6 +142,38 @@ class EvaluatorContract:
             assert json.dumps(records) == json.dumps(left_alone.update(outcomes))
         assert json.dumps(watched.metrics()) == json.dumps(left_alone.metrics())
 
+    def test_a_lead_is_what_metrics_says(self) -> None:
+        evaluator = self.make()
+        self.records(evaluator)
+        record = evaluator.metrics()
+        champion, shadow = record["metrics"]["recall@20"], record["shadows"][LEARNERS[1]]
+        for window in WINDOWS:
+            lead = evaluator.lead(LEARNERS[1], "recall@20", window)
+            assert lead is not None
+            ahead = champion[window] - shadow["recall@20"][window]
+            assert lead.value == pytest.approx(ahead, abs=1e-12)
+            assert lead.samples == champion["samples"][window]
+
+    def test_leads_are_told_once_sample_by_sample(self) -> None:
+        evaluator = self.make()
+        leads = []
+        for outcomes in stream_of_outcomes():
+            evaluator.update(outcomes)
+            leads += evaluator.leads(LEARNERS[1], "recall@20").tolist()
+        lead = evaluator.lead(LEARNERS[1], "recall@20", "total")
+        assert lead is not None
+        assert len(leads) == lead.samples
+        assert lead.value == pytest.approx(float(np.mean(leads)), abs=1e-12)
+
+    def test_without_a_sample_nobody_is_ahead(self) -> None:
+        fresh = self.make()
+        assert fresh.lead(LEARNERS[1], "recall@20", "total") is None
+        assert len(fresh.leads(LEARNERS[1], "recall@20")) == 0
+
+    def test_a_lead_on_someone_who_is_no_shadow_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="nobody"):
+            self.make().lead("nobody", "recall@20", "total")
+
     @pytest.mark.parametrize(
         ("metric", "over", "policy"),
         [("recall@7777", "total", None), ("ctr", "day", None), ("recall@10", "total", "ranker")],

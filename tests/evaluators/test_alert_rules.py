@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -10,6 +12,7 @@ from stream.settings import read_settings
 KS = (1, 10, 20)
 BELOW = {"name": "recall_low", "kind": "below", "metric": "recall@20", "threshold": 0.18}
 ABOVE = {"name": "loss_high", "kind": "above", "metric": "log_loss", "threshold": 0.7}
+WORSE = {"name": "beaten", "kind": "worse_than", "metric": "recall@20", "shadow": "item_knn"}
 DROP = {"name": "ctr_drop", "kind": "drop", "metric": "ctr", "share": 0.2, "reference": "7d"}
 
 
@@ -59,6 +62,7 @@ def test_the_rules_of_the_design_are_read():
         {**BELOW, "clear": 0.2, "for": "5000 events", "keep_firing_for": "90s"},
         {**ABOVE, "policy": "main", "severity": "page", "description": "worse than a coin"},
         {**DROP, "clear_share": 0.0, "reference": "50000 events"},
+        {**WORSE, "margin": 0.01, "arl_events": 50_000, "for": "1000 events"},
     ],
 )
 def test_a_rule_that_was_written_down_reads_back(rule):
@@ -121,6 +125,9 @@ def test_a_grid_that_is_no_time_or_finer_than_a_second_is_refused(tmp_path, came
         ({**DROP, "reference": "0s"}, "reference is 0"),
         ({**BELOW, "clear": 0.18}, "clear 0.18 must lie above threshold 0.18"),
         ({**ABOVE, "clear": 0.8}, "clear 0.8 must lie below threshold 0.7"),
+        ({**WORSE, "shadow": None}, "kind worse_than needs shadow; write for example shadow: sess"),
+        ({**WORSE, "threshold": 0.1}, "threshold belongs to kind below and above, but the rule is"),
+        ({**BELOW, "margin": 0.1}, "margin belongs to kind worse_than, but the rule is of kind be"),
         ({**DROP, "clear_share": 0.2}, "clear_share 0.2 must be smaller than share 0.2"),
     ],
 )
@@ -141,6 +148,13 @@ def test_keys_that_do_not_fit_the_kind_are_refused(tmp_path, rule, told):
 )
 def test_a_value_out_of_its_set_is_refused_by_its_key(tmp_path, key, value):
     assert refusal(tmp_path, {**BELOW, key: value}).startswith(f"alerts.rules.0.{key}: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("margin", -0.1), ("margin", 1.0), ("arl_events", 10), ("arl_events", 1e16)]
+)
+def test_what_a_detector_cannot_work_with_is_refused_by_its_key(tmp_path, key, value):
+    assert refusal(tmp_path, {**WORSE, key: value}).startswith(f"alerts.rules.0.{key}: ")
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.2])
@@ -248,3 +262,88 @@ def test_a_reference_without_two_steps_in_it_is_refused():
             check_rules(config, (20,))
     for reference in ("2m", "10 events"):
         check_rules(AlertsConfig(rules=[drop | {"reference": reference}]), (20,))
+
+
+# Labels, annotations, runbooks and mutes
+
+
+MUTED = {
+    "inhibit": [{"source": {"metric": "log_loss"}, "target": {"team": "shop"}, "equal": ["team"]}],
+    "silences": [
+        {"match": {"team": "=~sh.*"}, "from": "2024-05-01", "until": 1_714_600_000_000}
+        | {"comment": "a deploy"}
+    ],
+}
+LABELLED = {**BELOW, "labels": {"team": "shop"}, "runbook": "https://wiki/recall"}
+
+
+def test_a_rule_has_its_own_labels_and_those_of_its_other_keys():
+    rule = Rule.model_validate({**DROP, "policy": "main", "labels": {"team": "shop"}})
+    assert rule.all_labels == {
+        "alertname": "ctr_drop",
+        "severity": "warning",
+        "kind": "drop",
+        "metric": "ctr",
+        "over": "time",
+        "policy": "main",
+        "team": "shop",
+    }
+
+
+def test_labels_annotations_and_mutes_read_back_as_they_were_written():
+    rule = {**LABELLED, "annotations": {"summary": "{value:.1%} of {labels.team}"}}
+    config = AlertsConfig.model_validate(
+        {"rules": [rule, {**ABOVE, "labels": {"team": "shop"}}]} | MUTED
+    )
+    written = json.loads(json.dumps(config.model_dump(mode="json")))
+    assert AlertsConfig.model_validate(written, context=WRITTEN_BY_PEOPLE) == config
+    assert written["silences"][0]["from"] == "2024-05-01T00:00:00Z"
+
+
+def test_a_time_that_yaml_makes_a_date_of_is_an_instant():
+    text = "{match: {team: shop}, from: 2024-05-01, until: 2024-05-02T06:00:00Z, comment: deploy}"
+    keys = {"rules": [LABELLED], "silences": [yaml.safe_load(text)]}
+    silence = AlertsConfig.model_validate(keys, context=WRITTEN_BY_PEOPLE).silences[0]
+    assert silence.until - silence.from_ == 30 * 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("rule", "keys", "told"),
+    [
+        (
+            {"annotations": {"summary": "at {valu}"}},
+            {},
+            (
+                "alerts.rules.0: rule recall_low: annotations.summary: unknown field {valu}; did "
+                "you mean {value}?"
+            ),
+        ),
+        (
+            {"labels": {"severity": "page"}},
+            {},
+            "alerts.rules.0.labels: severity is a label that every rule has by its own keys",
+        ),
+        (
+            {"runbook": "javascript:alert(1)"},
+            {},
+            "alerts.rules.0.runbook: expected an address that begins with https://",
+        ),
+        (
+            {},
+            {"silences": [{"match": {"team": "shop"}, "from": 1, "until": 2, "comment": "x"}]},
+            "alerts: silences.0.match: {team: shop} matches no rule; no rule has the label 'team'",
+        ),
+        (
+            {},
+            {"silences": [{"match": {"severity": "page"}, "form": 1, "until": 2, "comment": "x"}]},
+            "alerts.silences.0: unknown key 'form'; did you mean 'from'?",
+        ),
+        (
+            {},
+            {"inhibit": [{"sources": {"severity": "page"}, "target": {"severity": "page"}}]},
+            "alerts.inhibit.0.sources: unknown key; did you mean 'source'?",
+        ),
+    ],
+)
+def test_what_cannot_be_is_told_with_its_place(tmp_path, rule, keys, told):
+    assert told in refusal(tmp_path, {**BELOW, **rule}, **keys)

@@ -225,7 +225,10 @@ def test_a_drop_that_resolves_because_the_level_became_normal_says_so():
 
 def test_a_notice_tells_the_whole_story():
     rule = {**BELOW, "for": "1m", "clear": 0.7, "react": "boost", "severity": "page"}
-    alerts = alerts_of({**rule, "over": "events", "description": "users see stale lists"})
+    texts = {"description": "users see stale lists", "runbook": "docs/low.md"}
+    summary = "at {value:.1%}, {kind} {threshold} for {lasted}"
+    told = {**texts, "labels": {"team": "shop"}, "annotations": {"summary": summary}}
+    alerts = alerts_of({**rule, "over": "events", **told})
     for minute in (0, 1):
         alerts.step(Figures(0.25), moment_at(minute))
     notice = alerts.step(Figures(0.125, samples=700), moment_at(2.5))[0]
@@ -247,6 +250,18 @@ def test_a_notice_tells_the_whole_story():
         "events": 250,
         "catching_up": False,
         "description": "users see stale lists",
+        "labels": {
+            "alertname": "low",
+            "severity": "page",
+            "kind": "below",
+            "metric": "recall@20",
+            "over": "events",
+            "team": "shop",
+        },
+        "annotations": {"summary": "at 12.5%, below 0.5 for 1m"},
+        "runbook": "docs/low.md",
+        "muted_by": [],
+        "change": "state",
         "react": "boost",
         "anchor": "a-1",
         "end": {"f": {"line": 150}},
@@ -298,6 +313,7 @@ def test_states_sum_up_what_a_rule_went_through():
             "last_firing_ts": START_MS + 5 * MINUTE_MS,
             "last_resolved_ts": START_MS + 3 * MINUTE_MS,
             "firing_ms": 4 * MINUTE_MS,
+            "muted_by": [],
             "steps_judged": 7,
             "steps_held": 0,
         }
@@ -312,6 +328,7 @@ def test_a_rule_that_never_fired_has_no_times():
         "last_firing_ts": None,
         "last_resolved_ts": None,
         "firing_ms": 0,
+        "muted_by": [],
         "steps_judged": 0,
         "steps_held": 0,
     }
@@ -642,5 +659,5 @@ def test_a_state_brings_its_own_rules_and_grid_back():
 
 def test_a_state_of_another_version_is_refused():
     state = alerts_of(BELOW).state_dict() | {"schema_version": 99}
-    with pytest.raises(CheckpointError, match="version 99, expected 2"):
+    with pytest.raises(CheckpointError, match="version 99, expected 3"):
         alerts_of(BELOW).load_state_dict(state)

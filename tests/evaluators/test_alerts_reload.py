@@ -157,7 +157,9 @@ def test_the_settings_in_force_are_the_ones_last_put_in_force():
 
 def test_a_withdrawn_rule_is_told_in_full_but_for_its_figures():
     rule = {**LOW, "react": "boost", "severity": "page", "description": "users see stale lists"}
-    alerts = started(rule, value=0.4, minutes=3)
+    alerts = started(
+        {**rule, "annotations": {"summary": "{rule} at {value:.1%}"}}, value=0.4, minutes=3
+    )
     notice = alerts.reload(config_of(), replace(moment_at(3.7), is_backlog=True))[0]
     assert (notice.rule, notice.state) == ("low", "resolved")
     assert (notice.ts_ms, notice.since_ms) == (START_MS + 3 * MINUTE_MS, START_MS + MINUTE_MS)
@@ -177,6 +179,17 @@ def test_a_withdrawn_rule_is_told_in_full_but_for_its_figures():
         "events": 370,
         "catching_up": True,
         "description": "users see stale lists",
+        "labels": {
+            "alertname": "low",
+            "severity": "page",
+            "kind": "below",
+            "metric": "recall@20",
+            "over": "time",
+        },
+        "annotations": {"summary": "low at -"},
+        "runbook": None,
+        "muted_by": [],
+        "change": "state",
         "react": "boost",
         "anchor": "a-1",
         "end": {"f": {"line": 222}},

@@ -5,8 +5,9 @@ import pytest
 
 from evaluators.click_figures import log_losses
 from evaluators.paired_judge import LOG_LOSS, Answered, PairedJudge
-from evaluators.ranking import RankingConfig
+from evaluators.ranking import RankingConfig, figure_weights, ranks_of
 from evaluators.ranking_judge import RankingJudge
+from evaluators.user_bootstrap import BootstrapConfig, UserBootstrap
 from evaluators.windows import WindowSizes
 from stream.values import Matured
 from tests.conformance.evaluator_contract import LEARNERS, random_outcomes
@@ -126,6 +127,26 @@ def test_lists_that_are_not_the_same_are_counted_and_not_paired():
     judge = judged([([with_lists([0.5], [True])], [with_lists([0.5, 0.5], [True, False])])])
     assert LOG_LOSS not in judge.figures()
     assert judge.n_unpaired == 1
+
+
+def test_other_users_have_an_interval_of_their_own_where_there_are_enough():
+    stream = [
+        replace(one, user_B=np.arange(len(one.user_B), dtype=np.int64) * 2_654_435_761 % 997)
+        for one in map(random_outcomes, range(12))
+    ]
+    judge = judged([([Answered(one, SHADOW)], [Answered(one, CHAMPION)]) for one in stream])
+    bootstrap = UserBootstrap(BootstrapConfig(), 2, figure_weights(KS)[:9])
+    for one in stream:
+        kept_B = one.is_sample_B
+        ranks = [
+            ranks_of(one.predictions[name].top_items_BK[kept_B, :20], one.answer_B[kept_B])
+            for name in LEARNERS
+        ]
+        bootstrap.update(np.stack(ranks), one.user_B[kept_B])
+    expected = bootstrap.intervals(0.05)[0].tolist()
+    assert [list(ends) for ends in judge.by_user().values()] == expected
+    few = [([Answered(one, SHADOW)], [Answered(one, CHAMPION)]) for one in [random_outcomes(1)]]
+    assert judged(few).by_user() == {}
 
 
 def test_nothing_judged_is_no_figure():

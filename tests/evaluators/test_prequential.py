@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from evaluators.conversions import CONVERSION_METRICS
 from evaluators.prequential import EvaluatorConfig, PrequentialEvaluator
 from evaluators.ranking import RankingConfig
+from evaluators.user_bootstrap import BootstrapConfig
 from evaluators.vocabulary import FAMILIES
 from stream.conversions import Conversions, PredictedConversions
 from stream.errors import CheckpointError
@@ -299,6 +300,7 @@ def test_learners_without_names_of_their_own_are_refused(learners):
         ({"window_events": 151}, {}, LEARNERS, "window_events"),
         ({"window_time": 60_000}, {}, LEARNERS, "window_time_ms"),
         ({"fade": 0.5}, {}, LEARNERS, "fade"),
+        ({"bootstrap": BootstrapConfig(enabled=False)}, {}, LEARNERS, "bootstrap"),
         ({}, {"ks": (1, 20)}, LEARNERS, "ks"),
         ({}, {"exclude_seen": True}, LEARNERS, "exclude_seen"),
         ({}, {}, ("champion",), "learners"),
@@ -315,8 +317,39 @@ def test_a_state_made_under_other_settings_is_refused(config, ranking, learners,
 
 def test_a_state_of_another_version_is_refused():
     state = make_evaluator().state_dict() | {"schema_version": 99}
-    with pytest.raises(CheckpointError, match="version 99, expected 3"):
+    with pytest.raises(CheckpointError, match="version 99, expected 4"):
         make_evaluator().load_state_dict(state)
+
+
+def many_users(seq: int) -> Outcomes:
+    outcomes = random_outcomes(seq)
+    return replace(outcomes, user_B=np.arange(len(outcomes.user_B), dtype=np.int64) % 77)
+
+
+def test_differences_have_an_interval_by_user_unless_told_otherwise():
+    evaluator = make_evaluator()
+    without = make_evaluator(bootstrap=BootstrapConfig(enabled=False))
+    for one in (evaluator, without):
+        for seq in range(3):
+            one.update(many_users(seq))
+    told = evaluator.metrics()["shadows"]["popularity"]
+    for figure in ("recall@1", "mrr@20", "ndcg@20"):
+        low, high = told[figure].pop("interval_by_user")
+        assert low < told[figure]["difference"] < high
+    untold = without.metrics()["shadows"]["popularity"]
+    assert untold["recall@1"] == told["recall@1"]
+
+
+def test_only_means_over_shared_samples_have_an_interval():
+    evaluator = make_evaluator()
+    for outcomes in stream_of_outcomes():
+        evaluator.update(outcomes)
+    shadow = evaluator.metrics()["shadows"]["popularity"]
+    with_interval = {name for name, figure in shadow.items() if "interval" in figure}
+    figures = {f"{name}@{k}" for name in ("recall", "mrr", "ndcg") for k in KS}
+    assert with_interval == figures | {"log_loss"}
+    low, high = shadow["log_loss"]["interval"]
+    assert low < shadow["log_loss"]["difference"] < high
 
 
 def test_the_configuration_speaks_in_durations():

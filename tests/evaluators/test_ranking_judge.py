@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluators.confidence import mean_interval
+from evaluators.confidence_sequence import INTERVAL_ALPHA, mean_margin
 from evaluators.ranking import RankingConfig, compared_names, figure_names
-from evaluators.ranking_judge import INTERVAL_ALPHA, INTERVAL_TUNED_SAMPLES, RankingJudge
+from evaluators.ranking_judge import RankingJudge
 from evaluators.windows import WINDOWS, WindowSizes
 from stream.values import Outcomes, Reading, Record
 from tests.conformance.evaluator_contract import LEARNERS, outcomes_of, random_lists
@@ -97,13 +97,9 @@ def test_a_difference_and_its_interval_equal_those_of_the_raw_differences(seed):
             brute_force([ours], [answer], KS)[figure] - brute_force([theirs], [answer], KS)[figure]
             for ours, theirs, answer in zip(ours_N, theirs_N, answers, strict=True)
         ]
-        interval = mean_interval(
-            len(differences),
-            float(np.mean(differences)),
-            float(np.var(differences)),
-            INTERVAL_ALPHA,
-            INTERVAL_TUNED_SAMPLES,
-        )
+        square_sum = np.square(differences).sum()
+        margin = mean_margin(len(differences), np.array([square_sum]), INTERVAL_ALPHA).item()
+        interval = np.mean(differences) - margin, np.mean(differences) + margin
         assert values["difference"] == pytest.approx(np.mean(differences), abs=1e-12)
         assert values["interval"] == pytest.approx(np.clip(interval, -1, 1).tolist(), abs=1e-9)
 
@@ -115,6 +111,40 @@ def test_a_reading_is_one_figure_of_the_champion():
         for window in WINDOWS:
             reading = judge.reading(figure, window)
             assert reading == Reading(values[window], values["samples"][window])
+
+
+@given(seed=st.integers(0, 2**32 - 1), cut=st.integers(1, 99))
+@settings(deadline=None, max_examples=20)
+def test_leads_are_those_of_the_last_batch_sample_by_sample(seed, cut):
+    stream = Stream(seed, n_queries=100)
+    judge = judged(stream, [cut, 100 - cut])
+    is_sample_B = stream.is_sample_B[cut:]
+    answers = stream.answer_B[cut:][is_sample_B].tolist()
+    ours_N, theirs_N = (stream.top_items[name][cut:][is_sample_B].tolist() for name in LEARNERS)
+    for figure in compared_names(KS):
+        expected = [
+            brute_force([ours], [answer], KS)[figure] - brute_force([theirs], [answer], KS)[figure]
+            for ours, theirs, answer in zip(ours_N, theirs_N, answers, strict=True)
+        ]
+        assert judge.leads(1, figure) == pytest.approx(expected)
+
+
+def test_a_lead_is_the_champions_figure_less_the_shadows_over_the_same_window():
+    judge = judged(Stream(seed=5, n_queries=300), [200, 100])
+    champion, (shadow,) = judge.metrics()
+    for figure, values in shadow.items():
+        for window in WINDOWS:
+            lead = judge.lead(1, figure, window)
+            assert lead is not None
+            ahead = champion[figure][window] - values[window]
+            assert lead.value == pytest.approx(ahead, abs=1e-12)
+            assert lead.samples == values["samples"][window]
+
+
+def test_without_a_sample_nobody_is_ahead():
+    judge = RankingJudge(RankingConfig(ks=KS), LEARNERS, SIZES)
+    assert judge.lead(1, "recall@20", "total") is None
+    assert len(judge.leads(1, "recall@20")) == 0
 
 
 class TestRankingJudgeState(StatefulContract):

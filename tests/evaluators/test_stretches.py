@@ -32,7 +32,7 @@ def test_stretches_hold_all_samples_each_once_and_in_order(lengths, seed):
         part = other_FN[:, start:end] - one_FN[:, start:end]
         assert sums.one_TF[row] == pytest.approx(one_FN[:, start:end].sum(axis=1))
         assert sums.difference_TF[row] == pytest.approx(part.sum(axis=1))
-        assert sums.variance()[row] == pytest.approx(part.var(axis=1), abs=1e-12)
+        assert sums.square_TF[row] == pytest.approx((part**2).sum(axis=1))
 
 
 def test_a_long_stream_has_no_more_stretches_and_its_neighbours_are_put_together():
@@ -52,7 +52,7 @@ def test_joined_neighbours_are_what_one_stretch_would_have_been():
     assert halves.samples_T.tolist() == [80, 160]
     assert halves.events_T.tolist() == [20, 60]
     part = (other_FN - one_FN)[:, 80:]
-    assert halves.variance()[1] == pytest.approx(part.var(axis=1))
+    assert halves.square_TF[1] == pytest.approx((part**2).sum(axis=1))
 
 
 def test_equal_samples_differ_by_nothing_at_all():
@@ -61,10 +61,18 @@ def test_equal_samples_differ_by_nothing_at_all():
         values = np.full((1, 7), 1 / (n + 3))
         stretches.add(values, values.copy(), at=(n, n))
     assert not stretches.sums().difference_TF.any()
-    assert not stretches.sums().variance().any()
+    assert not stretches.sums().square_TF.any()
 
 
 def test_an_update_without_a_sample_changes_nothing():
     stretches = Stretches(1)
     stretches.add(np.zeros((1, 0)), np.zeros((1, 0)), at=(5, 5))
     assert len(stretches.sums().samples_T) == 0
+
+
+def test_a_difference_beyond_the_largest_counts_as_the_largest():
+    stretches = Stretches(1, largest=5.0)
+    stretches.add(np.array([[9.0, 0.0, 1.0]]), np.array([[0.0, 30.0, 2.0]]), at=(1, 1))
+    sums = stretches.sums()
+    assert (sums.one_TF.item(), sums.other_TF.item()) == (10.0, 32.0)
+    assert (sums.difference_TF.item(), sums.square_TF.item()) == (1.0, 51.0)

@@ -1,19 +1,28 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluators.confidence import mean_interval
-from evaluators.ranking_judge import INTERVAL_ALPHA, INTERVAL_TUNED_SAMPLES
-from evaluators.verdicts import difference_interval, samples_for_verdict
+from evaluators.confidence_sequence import INTERVAL_ALPHA, mean_margin
+from evaluators.verdicts import difference_margin, samples_for_verdict
 
 
-@given(mean=st.floats(0.005, 0.9), variance=st.floats(0.0, 0.5), sign=st.sampled_from([-1, 1]))
-def test_that_many_samples_are_enough_and_one_less_is_not(mean, variance, sign):
-    needed = samples_for_verdict(sign * mean, variance)
-    low, high = difference_interval(needed, sign * mean, variance)
-    assert low > 0 or high < 0
-    low, high = difference_interval(max(needed - 1, 1), sign * mean, variance)
-    assert needed == 1 or low <= 0 <= high
+def is_decided(n_samples, mean, mean_square, largest):
+    margin = difference_margin(n_samples, np.array([n_samples * mean_square]), largest).item()
+    return abs(mean) > margin
+
+
+@given(
+    mean=st.floats(0.005, 0.9),
+    spread=st.floats(0.0, 0.5),
+    sign=st.sampled_from([-1, 1]),
+    largest=st.sampled_from([1.0, 5.0]),
+)
+def test_that_many_samples_are_enough_and_one_less_is_not(mean, spread, sign, largest):
+    mean_square = mean**2 + spread
+    needed = samples_for_verdict(sign * mean, mean_square, largest)
+    assert is_decided(needed, sign * mean, mean_square, largest)
+    assert needed == 1 or not is_decided(needed - 1, sign * mean, mean_square, largest)
 
 
 def test_a_larger_difference_needs_fewer_samples():
@@ -26,6 +35,8 @@ def test_no_verdict_is_promised_where_nobody_would_live_to_see_it(mean):
     assert samples_for_verdict(mean, 0.5) is None
 
 
-def test_the_interval_is_the_one_that_shadows_are_told_with():
-    expected = mean_interval(5000, 0.01, 0.2, INTERVAL_ALPHA, INTERVAL_TUNED_SAMPLES)
-    assert difference_interval(5000, 0.01, 0.2) == expected
+def test_the_margin_is_the_one_that_shadows_are_told_with_on_its_own_scale():
+    square_F = np.array([900.0, 5.0])
+    expected = mean_margin(5000, square_F, INTERVAL_ALPHA)
+    assert difference_margin(5000, square_F).tolist() == expected.tolist()
+    assert difference_margin(5000, 25 * square_F, 5.0) == pytest.approx(5 * expected)

@@ -35,6 +35,8 @@ CAPS = {
     "sampler.click": 65_536 * 4,
     # Lists that wait, each of three items in a context of 8.
     "joiner.lists": 10 * (3 + 8) * 8,
+    # Clicks that wait for their conversion, each in a context of 8.
+    "joiner.scored": 10 * 8 * 8,
 }
 
 
@@ -46,6 +48,7 @@ def endless_config(exact_items: int) -> FreshrankConfig:
         histories={"max_users": USERS},
         session_knn={"max_sessions": 50},
         joiner={"max_pending": 10},
+        evaluator={"business": {"exact_users": USERS}},
         checkpoint={"anchor_events": 100, "keep_anchors": 2, "every": "0ms"},
         learner=SMALL["learner"] | {"sampling": sampling, "content": content},
     )

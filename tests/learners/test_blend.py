@@ -10,7 +10,8 @@ from learners.item_neighbours import ItemNeighbours, ItemNeighboursConfig
 from learners.ranked import Ranked
 from learners.reranker import RerankerConfig
 from learners.session_neighbours import SessionNeighbours, SessionNeighboursConfig
-from learners.transformer import TransformerConfig, TransformerLearner
+from learners.transformer import TransformerLearner
+from learners.transformer_config import TransformerConfig
 from stream.values import Changes, Outcomes, Predictions, Queries, State
 from tests.conformance.learner_contract import (
     N_ITEMS_OF_STEP,

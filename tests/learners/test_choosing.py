@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from learners import choosing
 from learners.choosing import log_votes, with_choice
-from learners.click_head import MAX_POSITION, ClickHead
 from learners.popularity import Popularity, PopularityConfig
 from learners.ranked import Ranked
-from learners.transformer import TransformerConfig, TransformerLearner
+from learners.transformer import TransformerLearner
+from learners.transformer_config import TransformerConfig
 from stream.targets import ChoiceAsked, ChoiceRule
 from stream.values import Predictions, Queries, Shown
 from tests.conformance.learner_contract import LearnerContract, random_queries, random_shown

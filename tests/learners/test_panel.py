@@ -6,7 +6,8 @@ import pytest
 from learners.counting import CountingLearner
 from learners.panel import Adjustable, Panel, Rehearsing
 from learners.popularity import Popularity, PopularityConfig
-from learners.transformer import TransformerConfig, TransformerLearner
+from learners.transformer import TransformerLearner
+from learners.transformer_config import TransformerConfig
 from stream.errors import CheckpointError
 from stream.targets import Choice, ChoiceAsked, ChoiceRule
 from stream.values import Bools, Changes, Lessons, Outcomes, Predictions, Queries, State, Steps

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from learners.click_features import N_FEATURES
 from learners.shown_tasks import ShownTasks, TasksConfig
-from learners.transformer import TransformerConfig, TransformerLearner
+from learners.transformer import TransformerLearner
+from learners.transformer_config import TransformerConfig
 from stream.conversions import ConversionLessons
 from stream.values import Outcomes, Shown, ShownLessons
 from tests.conformance.learner_contract import LearnerContract

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from learners.in_play import InPlay
 from learners.replay import no_sequences
-from learners.transformer import TransformerConfig, TransformerLearner
+from learners.transformer import TransformerLearner
+from learners.transformer_config import TransformerConfig
 from stream.values import Contexts, Lessons, Queries, Shown, State
 from tests.conformance.learner_contract import LearnerContract
 from tests.conformance.stateful_contract import assert_same_bits, is_same

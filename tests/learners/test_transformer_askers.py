@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from learners.transformer import TransformerConfig, TransformerLearner
+from learners.transformer import TransformerLearner
+from learners.transformer_config import TransformerConfig
 from stream.asker_values import Askers
 from stream.input_settings import InputsConfig
 from stream.values import Contexts, Lessons, Queries

@@ -8,7 +8,8 @@ import torch
 
 from learners.pretrained import pretrained_folder
 from learners.replay import no_sequences
-from learners.transformer import TransformerConfig, TransformerLearner
+from learners.transformer import TransformerLearner
+from learners.transformer_config import TransformerConfig
 from stream.errors import CheckpointError
 from stream.values import State
 from tests.conformance.learner_contract import LearnerContract

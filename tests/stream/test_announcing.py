@@ -36,6 +36,22 @@ def test_every_transition_is_logged_once_and_a_firing_one_warns(caplog, state, l
     assert f"recall_low is {state}" in caplog.text
 
 
+def test_what_is_muted_is_not_told_and_what_no_longer_is_warns(caplog):
+    caplog.set_level(logging.INFO, "freshrank.alerts")
+    record = RECORD | {"state": "firing", "muted_by": ["alert:upstream"], "change": "state"}
+    announce([Notice("recall_low", "firing", 10, 10, record)], [])
+    assert caplog.records == []
+    record |= {"muted_by": [], "change": "unmuted"}
+    announce([Notice("recall_low", "firing", 10, 10, record, is_transition=False)], [])
+    assert [found.levelno for found in caplog.records] == [logging.WARNING]
+    assert caplog.messages[0].startswith("alert recall_low is firing, muted no longer (page)")
+
+
+def test_a_muted_transition_says_what_mutes_it():
+    record = RECORD | {"state": "firing", "muted_by": ["alert:a", "silence:b"], "change": "state"}
+    assert "recall_low is firing (muted by alert:a, silence:b) (page)" in notice_text(record)
+
+
 def test_a_reaction_is_a_warning(caplog):
     record = {"reaction": "freeze", "action": "begin", "rule": "recall_low", "reason": ""}
     announce([], [record])

@@ -5,6 +5,7 @@ from contextlib import closing
 import msgspec
 import pytest
 
+from evaluators.vocabulary import FAMILIES
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
 from stream.checkpoint_files import list_checkpoints
@@ -104,7 +105,8 @@ def test_a_daemon_keeps_its_files_within_their_limits(kafka, topic, tmp_path):
     settings = SMALL | {
         "champion": "popularity",
         "shadows": [],
-        "evaluator": {"emit_events": 16},
+        # Short records, so that a file holds several.
+        "evaluator": {"emit_events": 16} | {family: {"enabled": False} for family in FAMILIES},
         "source": {"kafka": {**connection, "topics": [events], "start": "earliest"}},
         "outputs": {"kafka": {"metrics": metrics}, "files": SMALL_FILES},
         "server": {"port": None},

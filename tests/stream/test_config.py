@@ -122,6 +122,29 @@ def test_a_rule_that_cannot_be_followed_is_refused(champion, rule, told):
         FreshrankConfig.model_validate(values)
 
 
+WORSE = {"name": "beaten", "kind": "worse_than", "metric": "recall@20", "shadow": "item_knn"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"shadow": "item_nn"}, r"rule beaten: 'item_nn' is none of the shadows .* 'item_knn'"),
+        ({"shadow": "blend"}, "'blend' is the champion itself"),
+        ({"shadow": "counting"}, "'counting' is none of the shadows"),
+        ({"metric": "log_loss"}, "item_knn tells none; compare with blend or transformer"),
+        ({"metric": "recall@9"}, "did you mean 'recall@"),
+    ],
+)
+def test_a_rule_that_compares_with_no_shadow_is_refused(keys, told):
+    with pytest.raises(ValueError, match=told):
+        FreshrankConfig.model_validate({"alerts": {"rules": [WORSE | keys]}})
+
+
+def test_the_champion_is_compared_with_a_shadow_on_clicks_and_on_probabilities():
+    rules = [WORSE, WORSE | {"name": "b", "metric": "log_loss", "shadow": "transformer"}]
+    assert len(FreshrankConfig.model_validate({"alerts": {"rules": rules}}).alerts.rules) == 2
+
+
 def test_what_a_champion_would_have_had_can_be_watched_if_it_is_asked_about():
     rules = {"rules": [RULE | {"metric": "dr_ctr"}]}
     evaluator = {"off_policy": {"temperature": 0.5}}

@@ -96,6 +96,17 @@ def test_a_boost_begins_when_its_rule_fires_and_is_undone_when_it_resolves():
     assert run.orders() == [("adjust", (1.0, 1.0))]
 
 
+@pytest.mark.parametrize("reaction", ["boost", "freeze", "rollback"])
+def test_that_a_rule_which_fires_is_muted_or_no_longer_asks_for_nothing(reaction):
+    run = Run(reactor_of(low=reaction), anchors=FakeAnchors({"anchor-1": 0}))
+    run.pass_hours(1, ("low", "firing"))
+    run.orders()
+    notice = Notice("low", "firing", 2 * HOUR_MS, HOUR_MS, {}, is_transition=False)
+    moment = Moment(2, 2 * HOUR_MS, 2_000, {}, "anchor-9")
+    assert run.reactor.react([notice], moment, run.panel, run.anchors) == []
+    assert run.orders() == []
+
+
 def test_a_freeze_begins_when_its_rule_fires_and_is_undone_when_it_resolves():
     run = Run(reactor_of(low="freeze"))
     assert deeds(run.pass_hours(1, ("low", "firing"))) == [("freeze", "begin", "low")]

@@ -75,6 +75,13 @@ def test_the_halves_and_a_curve_tell_how_the_difference_went():
     assert curve.endswith("▅▆█ from -0.100 to +0.100")
 
 
+def test_the_interval_by_user_is_told_where_it_is_known():
+    record = small_record()
+    record["metrics"]["recall@20"]["interval_by_user"] = [0.01, 0.07]
+    told = "for other users of the same kind: [+0.0100, +0.0700], at one look"
+    assert told in drift_lines(record)
+
+
 def test_a_difference_that_turned_is_warned_of():
     figure = small_record()["metrics"]["recall@20"]
     assert turned_text(figure) is None

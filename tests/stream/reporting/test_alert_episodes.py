@@ -47,6 +47,17 @@ def test_the_threshold_is_the_one_that_it_fired_at():
     assert episode.values == [0.1, 0.4]
 
 
+def test_when_it_was_told_and_what_muted_it_is_known():
+    def said(ts_ms, muted_by, state="firing"):
+        return transition(RULE, state, ts_ms, 9, 0.1) | {"muted_by": muted_by}
+
+    told_late = [said(9, ["alert:a"]), said(12, []), said(15, ["silence:b"])]
+    never = [said(19, ["alert:a"]), said(20, ["alert:a"], "resolved")]
+    first, second = read_alerts([*told_late, said(16, [], "resolved"), *never]).episodes
+    assert (first.fired_ms, first.told_ms, first.muted_by) == (9, 12, ["alert:a", "silence:b"])
+    assert (second.fired_ms, second.told_ms, second.muted_by) == (19, None, ["alert:a"])
+
+
 @pytest.mark.parametrize(("fires", "state"), [(True, "resolved"), (False, "inactive")])
 def test_an_episode_may_end_without_a_figure_because_its_rule_was_withdrawn(fires, state):
     gone = {"threshold": None, "clear": None, "reference": None, "samples": None}

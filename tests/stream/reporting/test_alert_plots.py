@@ -34,6 +34,12 @@ def test_a_rule_that_never_fired_or_whose_figure_was_not_written_has_none():
     assert plots_of(alert_records()[:1]) == []
 
 
+def test_a_rule_about_a_shadow_has_its_plot_among_the_differences():
+    rule = {"rule": "worse", "metric": "recall@20", "over": "events", "shadow": "popularity"}
+    fired = [transition(rule, "firing", START_MS + HOUR_MS, START_MS, 2.0)]
+    assert plots_of(fired) == []
+
+
 def test_there_are_no_more_than_eight():
     rule = {"metric": "recall@20", "over": "events", "threshold": 0.3}
     fired = [

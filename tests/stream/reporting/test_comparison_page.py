@@ -66,6 +66,12 @@ def test_what_should_be_known_is_said(changes, told):
     assert told in read(**changes)[0]
 
 
+def test_the_interval_by_user_stands_below_the_other():
+    record = small_record()
+    record["metrics"]["recall@20"]["interval_by_user"] = [0.01, 0.07]
+    assert "+0.0200 to +0.0600 by user +0.0100 to +0.0700" in read(metrics=record["metrics"])[0]
+
+
 def test_names_from_outside_stay_text():
     hostile = "</script><script>alert(1)</script>"
     html = comparison_page(

@@ -1,5 +1,7 @@
 import re
 
+import pytest
+
 from stream.reporting.alert_episodes import read_alerts
 from stream.reporting.dead_letters import Reason, Sample
 from stream.reporting.result_tables import (
@@ -36,6 +38,22 @@ def test_a_lead_is_good_or_bad_only_where_its_interval_says_so():
         return [name for name in ("good", "bad") if f'class="{name}"' in html]
 
     assert [tone(0.1, 0.2), tone(-0.1, 0.2), tone(-0.2, -0.1)] == [["good"], [], ["bad"]]
+
+
+def test_beside_a_lead_stands_where_it_would_be_for_other_users():
+    lead = {"total": 0.1, "difference": 0.1, "interval": [0.05, 0.15]}
+    shadow = {"recall@20": lead | {"interval_by_user": [-0.01, 0.21]}}
+    _, _, row = rows(learners_table(run_of([clicks_only(1, shadows={"a": shadow})])))
+    assert row[-1].split() == ["+0.100", "[+0.050,", "+0.150]", "by", "user", "[-0.010,", "+0.210]"]
+
+
+def test_an_alert_against_a_shadow_tells_the_worst_lead():
+    fired = {"rule": "beaten", "kind": "worse_than", "state": "firing", "metric": "recall@20"}
+    fired |= {"over": "time", "shadow": "item_knn", "value": -0.02, "threshold": 0.0}
+    alerts = [fired | {"ts": 60_000, "since": 60_000, "severity": "page"}]
+    _, row = rows(alerts_table(run_of([clicks_only(1)], alerts=read_alerts(alerts))))
+    assert "ahead of item_knn" in row[2]
+    assert row[6] == "-0.020"
 
 
 def test_a_champion_without_shadows_is_not_ahead_of_anybody():
@@ -118,6 +136,40 @@ def test_the_worst_value_of_a_policy_s_alert_is_that_policy_s():
     [_, row] = rows(alerts_table(run_of([record], alerts=alerts)))
     assert row[6] == "8.00 %"
     assert "policy a" in row[2]
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"),
+    [
+        ([(1, ["alert:upstream"])], "muted by alert:upstream, never told"),
+        ([(1, ["alert:upstream"]), (60_000, [])], "told 1970-01-01 00:01"),
+        ([(1, []), (2, ["silence:<b>"])], "later muted by silence:&lt;b&gt;"),
+        ([(1, [])], ""),
+    ],
+)
+def test_an_alert_that_was_muted_says_by_what_and_when_it_was_told(records, expected):
+    rule = {"rule": "r", "kind": "below", "metric": "ctr", "over": "total", "state": "firing"}
+    alerts = [rule | {"ts": ts_ms, "muted_by": muted_by} for ts_ms, muted_by in records]
+    [_, row] = rows(alerts_table(run_of([clicks_only(2)], alerts=read_alerts(alerts))))
+    assert expected in row[3]
+    assert ("muted" in row[3]) == bool(expected)
+
+
+def test_an_alert_says_what_its_notice_does_and_where_to_read_what_to_do():
+    rule = {"rule": "r", "kind": "below", "metric": "ctr", "over": "total", "state": "firing"}
+    told = {
+        "severity": "page",
+        "labels": {"alertname": "r", "severity": "page", "team": "shop"},
+        "annotations": {"summary": HOSTILE},
+        "runbook": 'https://wiki/"r"',
+    }
+    run = run_of([clicks_only(2)], alerts=read_alerts([rule | {"ts": 1} | told]))
+    html = alerts_table(run).text
+    assert "<small>page, team=shop</small>" in html
+    assert '<a href="https://wiki/&quot;r&quot;">' in html
+    assert "<img" not in html
+    run = run_of([], alerts=read_alerts([rule | {"ts": 1, "runbook": "javascript:alert(1)"}]))
+    assert "<a" not in alerts_table(run).text
 
 
 def test_without_an_alert_there_is_no_table():
