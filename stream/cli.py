@@ -16,7 +16,9 @@ from rich.console import Console
 
 from stream.commands import (
     checking,
+    comparing,
     demo,
+    exporting,
     importing,
     inspecting,
     pretraining,
@@ -40,10 +42,12 @@ app = typer.Typer(
 )
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
 app.command("replay", epilog=replay.EXAMPLES)(replay.replay)
+app.command("compare", epilog=comparing.EXAMPLES)(comparing.compare)
 app.command("run", epilog=running.EXAMPLES)(running.run)
 app.command("pretrain", epilog=pretraining.EXAMPLES)(pretraining.pretrain)
 app.command("produce", epilog=producing.EXAMPLES)(producing.produce)
 app.command("report", epilog=report.EXAMPLES)(report.report)
+app.command("export", epilog=exporting.EXAMPLES)(exporting.export)
 app.command("simulate", epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command("import", epilog=importing.EXAMPLES)(importing.import_log)
 app.command("check", epilog=checking.EXAMPLES)(checking.check)

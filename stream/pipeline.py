@@ -1,6 +1,7 @@
 """The loop and the commit: the product, on one screen."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from stream.notices import Moment
 from stream.protocols import Evaluator, Source, Stateful
 from stream.reactor import Reactor
 from stream.sinks.outputs import Outputs
+from stream.stage_clock import StageClock
 from stream.values import Batch, Position, Record, State
 
 LOGGER = logging.getLogger("freshrank.pipeline")
@@ -44,11 +46,17 @@ class Pipeline:
 
     `on_batch` is called after each batch, and with None where a live source had none. `stop` and
     `checkpoint_soon` may be called from a signal handler; `stop` ends the run after the batch in
-    hand.
+    hand. `stages` says where the time of `clock_s` went.
     """
 
-    def __init__(self, parts: Parts, on_batch: "OnBatch | None" = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        on_batch: "OnBatch | None" = None,
+        clock_s: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.parts = parts
+        self.stages = StageClock(clock_s)
         self._on_batch = on_batch
         # Plain values: an Event's own lock could be taken twice, by the loop and a signal handler.
         self._is_stopped = self._wants_checkpoint = False
@@ -63,14 +71,15 @@ class Pipeline:
         """Read the source to its end, or until `stop`, and commit what was done."""
         parts = self.parts
         end = self._handed_over = start
+        self.stages.start()
         if not self._next_seq:
             parts.anchors.begin(start or {})
         for arrived in parts.source.batches(start, self._next_seq, self._watermark_ms):
             if arrived is not None:  # None: nothing came, but the clock went on
                 self.take(arrived)
                 end = arrived.end
-            if end is not None and (kind := self._due()):
-                self._commit(end, kind)
+            if end is not None:
+                self.commit_if_due(end)
             if self._on_batch is not None:
                 self._on_batch(arrived, self)
             if self._is_stopped:
@@ -79,6 +88,7 @@ class Pipeline:
             self._commit(end, "ckpt")
         parts.checkpoints.wait()
         self._acknowledge()
+        self.stages.lap("commit")
 
     def begin(self, start: Position, kind: Kind = "ckpt") -> None:
         """Commit a position before anything is read from it, so that it stays the beginning.
@@ -91,12 +101,15 @@ class Pipeline:
 
     def take(self, arrived: Batch) -> None:
         """The loop: one batch, from its arrival to what it taught; nothing is committed."""
-        parts = self.parts
+        parts, stages = self.parts, self.stages
+        stages.lap("read")
         batch = parts.contexts.read(arrived)  # of what requests carried, what was declared
         batch = parts.joiner.gather(batch)  # a click that overtook its list waits for it
         batch = parts.contexts.without_repeats(batch)  # delivered twice is clicked once
         queries = parts.contexts.prepare(batch)  # no answer in them: nobody can peek
+        stages.lap("context")
         predictions = parts.panel.predict(queries)  # weights as before the batch
+        stages.lap("predict")
         joined = parts.joiner.join(batch, queries, predictions)
         outcomes = replace(joined, steps=parts.panel.steps, serving=parts.panel.serving)
         metrics = parts.evaluator.update(outcomes)  # judged as served
@@ -106,7 +119,9 @@ class Pipeline:
         notices = parts.alerts.step(parts.evaluator, moment)
         if ordered := _ordered_rules(arrived):
             notices += parts.alerts.reload(ordered, moment)
+        stages.lap("judge")
         parts.panel.learn(outcomes)  # the answers reach the weights only now
+        stages.lap("learn")
         changes = parts.contexts.advance(batch)  # only now do catalogue and histories move
         parts.panel.follow(changes)
         parts.joiner.follow(changes)
@@ -119,6 +134,13 @@ class Pipeline:
             parts.reactor.reload(ordered.reactions, ordered.rules)
         parts.outputs.write(batch, metrics, notices, reactions)
         announce(notices, reactions)
+        stages.lap("advance")
+
+    def commit_if_due(self, end: Position) -> None:
+        """Commit what was done up to a position, if it is time for that."""
+        if kind := self._due():
+            self._commit(end, kind)
+            self.stages.lap("commit")
 
     def close(self) -> None:
         """Close the outputs; what was committed is on disk already."""

@@ -34,6 +34,16 @@ class Running(Protocol):
     def metrics(self) -> dict[str, Any]: ...
 
 
+class Sized(Protocol):
+    """What is read; `total_bytes` is None where nobody knows it."""
+
+    @property
+    def total_bytes(self) -> int | None: ...
+
+    @property
+    def bytes_read(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where a run stands; None is what nobody knows (yet)."""
@@ -105,7 +115,7 @@ class Progress:
         if self._is_stopping and not self._is_stop_told:
             self._is_stop_told = True
             if not self._is_live:
-                self._print("stopping: writing a checkpoint")
+                self._print("stopping after this batch")
         now_s = self._clock_s()
         if self._began[1] is None:
             self._began = self._began[0], self._done_ratio(running.n_records)
@@ -177,6 +187,17 @@ class Progress:
         if self._is_stopping:
             second = "stopping after this batch; Ctrl-C again to abort at once"
         return Group(first, Text(f"       {second}", no_wrap=True, overflow="ellipsis"))
+
+
+def done_ratio(source: Sized, n_done: int, n_records: int | None) -> float | None:
+    """How much of the input is done; by records where their number is known.
+
+    A file may end before a limit.
+    """
+    by_records = n_done / n_records if n_records else 0.0
+    if n_records or not source.total_bytes:
+        return min(by_records, 1.0) if n_records else None
+    return min(source.bytes_read / source.total_bytes, 1.0)
 
 
 def _line(standing: Standing) -> str:

@@ -222,6 +222,7 @@ def _summary(pipeline: Pipeline, n_events: int, seconds: float) -> Record:
         "records": pipeline.n_records,
         "seconds": round(seconds, 3),
         "events_per_second": round(n_events / seconds, 1) if seconds else None,
+        "stage_seconds": {name: round(s, 3) for name, s in pipeline.stages.seconds.items()},
         "metrics": judged["metrics"],
         "shadows": judged["shadows"],
         "serving": judged["serving"],

@@ -40,7 +40,7 @@ def ranking_table(summary: Record, champion: str) -> Table | None:
         return None
     k = max(ks)
     samples = metrics[f"recall@{k}"]["samples"]
-    table = _headed(
+    table = headed(
         f"Top {k}, each click judged before it is learned",
         _caption(samples, k) if summary["shadows"] else None,
     )
@@ -60,7 +60,7 @@ def clicks_table(summary: Record) -> Table | None:
     """What was shown and clicked, overall and by policy; None where no list has matured."""
     if "ctr" not in summary["metrics"]:
         return None
-    table = _headed(
+    table = headed(
         "Clicks on what was shown, since start",
         "CTR with its 95 % interval; ratio: clicks predicted for each click; "
         "NE: normalised entropy.",
@@ -73,7 +73,7 @@ def clicks_table(summary: Record) -> Table | None:
         ctr = figures["ctr"]
         low, high = ctr["interval"]["total"]
         table.add_row(
-            _plain(name),
+            plain(name),
             f"{ctr['samples']['total']:,}",
             f"{ctr['total']:.3f}",
             f"[{low:.3f}, {high:.3f}]",
@@ -86,7 +86,7 @@ def alerts_table(summary: Record) -> Table | None:
     """What each alert rule came to; None where there are no rules."""
     if not summary["alerts"]:
         return None
-    table = _headed("Alerts, by event time")
+    table = headed("Alerts, by event time")
     table.add_column("rule", no_wrap=True)
     table.add_column("now", no_wrap=True)
     table.add_column("fired", justify="right")
@@ -100,7 +100,7 @@ def alerts_table(summary: Record) -> Table | None:
         )
     for name, alert in summary["alerts"].items():
         table.add_row(
-            _plain(name),
+            plain(name),
             Text(_state_text(alert), "bold red" if alert["state"] == "firing" else ""),
             f"{alert['times_fired']:,}",
             time_text(alert["first_firing_ts"]),
@@ -137,14 +137,14 @@ def facts_table(summary: Record, out: Path) -> Table:
     speed = f" ({rate:,.0f} events/s)" if rate else ""
     part = "" if now == summary["events"] else f", {now:,} of them now,"
     told = f"{summary['events']:,}{part} in {summary['seconds']:,.1f} s{speed}"
-    table.add_row("events", _plain(told))
-    table.add_row("clicks", _plain(_clicks_text(summary["counts"])))
+    table.add_row("events", plain(told))
+    table.add_row("clicks", plain(_clicks_text(summary["counts"])))
     if lists := _lists_text(summary["counts"]):
-        table.add_row("lists", _plain(lists))
-    table.add_row("dead letters", _plain(_dead_letters_text(summary["dead_letters"], out)))
-    table.add_row("outputs", _plain(f"{out}: summary.json, metrics.jsonl, alerts.jsonl"))
+        table.add_row("lists", plain(lists))
+    table.add_row("dead letters", plain(_dead_letters_text(summary["dead_letters"], out)))
+    table.add_row("outputs", plain(f"{out}: summary.json, metrics.jsonl, alerts.jsonl"))
     if summary["checkpoint"]:
-        table.add_row("checkpoint", _plain(summary["checkpoint"]))
+        table.add_row("checkpoint", plain(summary["checkpoint"]))
     return table
 
 
@@ -156,8 +156,9 @@ def sparkline(values: Sequence[float], low: float, high: float) -> str:
     >>> sparkline([0.0, 0.1, 0.2, 0.4], low=0.0, high=0.4)
     '▁▃▅█'
     """
-    scale = (len(_SPARKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_SPARKS[round((value - low) * scale)] for value in values)
+    # Divided first: 1 over the smallest of spans is infinite.
+    span = high - low if high > low else 1.0
+    return "".join(_SPARKS[round((value - low) / span * (len(_SPARKS) - 1))] for value in values)
 
 
 def size_text(n_bytes: int) -> str:
@@ -177,7 +178,8 @@ def size_text(n_bytes: int) -> str:
     return f"{size:.1f} {unit}"
 
 
-def _headed(title: str, caption: str | None = None) -> Table:
+def headed(title: str, caption: str | None = None) -> Table:
+    """An empty table as all of them look."""
     return Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -255,6 +257,6 @@ def _dead_letters_text(n_by_reason: dict[str, int], out: Path) -> str:
     return "\n  ".join(lines)
 
 
-def _plain(text: str) -> Text:
+def plain(text: str) -> Text:
     """Text from outside is no markup."""
     return Text(text, overflow="fold")

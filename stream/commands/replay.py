@@ -25,7 +25,7 @@ from stream.commands.stopping import StopSignals
 from stream.commands.telling import alerts_on
 from stream.commands.terminal import Terminal, examples, terminal_of
 from stream.errors import NoUsableEventError
-from stream.progress import Progress
+from stream.progress import Progress, done_ratio
 from stream.settings import read_settings
 from stream.sources.inputs import STDIN
 from stream.tables import alerts_table, clicks_table, facts_table, ranking_table
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from stream.config import FreshrankConfig
     from stream.pipeline import Pipeline
     from stream.replay import Summary
-    from stream.sources.file import FileSource
     from stream.values import Batch
 
 DEAD_LETTERS_FILE = "dead_letters.jsonl"
@@ -161,7 +160,7 @@ def run_watched(terminal: Terminal, job: Watched) -> "Summary":
     progress = Progress(
         Console(stderr=True, quiet=True) if job.is_quiet else terminal.err,
         figure=f"recall@{max(config.ranking.ks)}",
-        done_ratio=lambda n_done: _done_ratio(source, n_done, n_records),
+        done_ratio=lambda n_done: done_ratio(source, n_done, n_records),
     )
     stop = StopSignals(on_stop=progress.stopping)
     source = FileSource(config.source, job.paths, config.batch, sleep=stop.sleep)
@@ -221,14 +220,6 @@ def _refuse_nothing_usable(summary: "Summary", out: Path) -> None:
 def _looks_like_seconds(watermark_ms: int) -> bool:
     """Whether a time that was taken for milliseconds would lie in 2001 .. 2039 as seconds."""
     return 1_000_000_000 <= watermark_ms < 2_200_000_000
-
-
-def _done_ratio(source: "FileSource", n_done: int, n_records: int | None) -> float | None:
-    """By records where their number is known; a file may end before a limit."""
-    by_records = n_done / n_records if n_records else 0.0
-    if n_records or not source.total_bytes:
-        return min(by_records, 1.0) if n_records else None
-    return min(source.bytes_read / source.total_bytes, 1.0)
 
 
 def _tell(terminal: Terminal, summary: "Summary", champion: str, out: Path) -> None:

@@ -13,12 +13,13 @@ _MAX_NAME_CHARS = 22
 class Bars(NamedTuple):
     """The values of one legend entry, one for each name; None where there is none.
 
-    `window` is None for bars that all windows share.
+    `window` is None for bars that all windows share. `ends` are the intervals of the values.
     """
 
     entry: Entry
     values: Sequence[float | None]
     window: str | None = None
+    ends: Sequence[tuple[float, float] | None] | None = None
 
 
 def bar_plot(plot: Plot, names: Sequence[str], bars: Sequence[Bars], x_format: str) -> Plot:
@@ -43,7 +44,7 @@ def bar_plot(plot: Plot, names: Sequence[str], bars: Sequence[Bars], x_format: s
 
 
 def _trace(bars: Bars, names: Sequence[str], x_format: str) -> dict[str, Any]:
-    return {
+    trace = {
         "type": "bar",
         "orientation": "h",
         "name": plot_text(printable(bars.entry.label)),
@@ -54,6 +55,26 @@ def _trace(bars: Bars, names: Sequence[str], x_format: str) -> dict[str, Any]:
         "hovertemplate": f"%{{text}}: %{{x:{x_format}}}<extra>%{{fullData.name}}</extra>",
         "marker": {"color": bars.entry.colour, "line": {"width": 0}},
         "meta": {"key": bars.entry.key, "window": bars.window},
+    }
+    return trace if bars.ends is None else trace | {"error_x": _whiskers(bars.values, bars.ends)}
+
+
+def _whiskers(
+    values: Sequence[float | None], ends: Sequence[tuple[float, float] | None]
+) -> dict[str, Any]:
+    """How far each interval reaches to either side; nowhere, where there is none."""
+    pairs = [
+        (0.0, 0.0) if value is None or both is None else (value - both[0], both[1] - value)
+        for value, both in zip(values, ends, strict=True)
+    ]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "arrayminus": [float(f"{max(below, 0.0):.4g}") for below, _ in pairs],
+        "array": [float(f"{max(above, 0.0):.4g}") for _, above in pairs],
+        "color": "var(--ink)",
+        "thickness": 1,
+        "width": 3,
     }
 
 

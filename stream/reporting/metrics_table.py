@@ -26,7 +26,7 @@ class Figure(NamedTuple):
 
     `subject` is `champion`, `shadow:NAME`, `policy:NAME` or `cohort:NAME`. Beside the windows of
     the evaluator `part` may be `difference`, `interval_low` and `interval_high` of a shadow, or an
-    interval's end over a window, such as `time_low`.
+    interval's end over a window, such as `time_low`, or the samples behind one, `time_samples`.
     """
 
     subject: str
@@ -157,8 +157,8 @@ def _figures(record: Record, wanted_parts: WantedParts) -> Iterable[tuple[Figure
 def _parts(parts: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     for part, value in parts.items():
         if part == "samples":
-            continue
-        if part != "interval":
+            yield from ((f"{window}_samples", n) for window, n in _mapping(value).items())
+        elif part != "interval":
             yield part, value
         elif isinstance(value, list) and len(value) == 2:
             yield from zip(("interval_low", "interval_high"), value, strict=True)

@@ -67,7 +67,7 @@ def difference_plot(run: RunData, axis: TimeAxis) -> Plot | None:
         lines.append(line(entry, None, table.ts_ms_R, difference_R))
     if not lines:
         return None
-    layout = time_layout(axis, "+.3~f", range=_difference_range(lines, bands))
+    layout = time_layout(axis, "+.3~f", range=difference_range(lines, bands))
     layout["shapes"].append(level(0.0))
     return Plot(
         name="plot-difference",
@@ -83,7 +83,7 @@ def difference_plot(run: RunData, axis: TimeAxis) -> Plot | None:
     )
 
 
-def _difference_range(
+def difference_range(
     lines: Sequence[dict[str, Any]], bands: Sequence[dict[str, Any]]
 ) -> list[float]:
     """All differences and 0, and of the intervals what is not only the width of the first ones."""

@@ -91,7 +91,7 @@ def read_run(out: Path, truth: Path | None = None) -> RunData:
     """
     _require_run(out)
     notes: list[str] = []
-    settings_text, settings = _read_settings(out / CONFIG_FILE, notes)
+    settings_text, settings = told_settings(out / CONFIG_FILE, notes)
     alert_lines = JsonLines(out / ALERTS_FILE)
     alerts = read_alerts(alert_lines)
     metric_lines = JsonLines(out / METRICS_FILE)
@@ -149,7 +149,8 @@ def _require_run(out: Path) -> None:
         )
 
 
-def _read_settings(path: Path, notes: list[str]) -> tuple[str | None, Mapping[str, Any]]:
+def told_settings(path: Path, notes: list[str]) -> tuple[str | None, Mapping[str, Any]]:
+    """The settings of a run as they were written down; what is wrong with them is noted."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -214,7 +215,8 @@ def _ended_by(last: Record | None, records: Iterable[Record]) -> Iterator[Record
 def _wanted(alerts: AlertLog) -> WantedParts:
     """What is plotted, and what the alerts watched."""
     ends = {f"{window}_{end}" for window in WINDOWS for end in ("low", "high")}
-    plotted = {*WINDOWS, *ends, *_DIFFERENCE_PARTS}
+    samples = {f"{window}_samples" for window in WINDOWS}
+    plotted = {*WINDOWS, *ends, *samples, *_DIFFERENCE_PARTS}
     watched: dict[str, set[str]] = {}
     for episode in alerts.episodes:
         watched.setdefault(episode.text("metric"), set()).add(episode.text("over"))

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stream.reporting.alert_plots import alert_plots
 from stream.reporting.business_figures import business_plots
 from stream.reporting.click_figures import calibration_plots, ctr_plot, loss_plots
 from stream.reporting.experience_figures import experience_plots, exposure_plot
 from stream.reporting.figure_blocks import figure_block, mark_key, window_choice, window_labels
 from stream.reporting.flow_figures import flow_plot
 from stream.reporting.formatting import count_text, percent_text, span_text, time_text, value_text
+from stream.reporting.glance import glance_block
 from stream.reporting.interest_figures import movers_plot, shift_plot
 from stream.reporting.marks import marks_of
 from stream.reporting.markup import Child, Html, element
@@ -28,6 +30,7 @@ from stream.reporting.result_tables import (
 from stream.reporting.run_data import RunData
 from stream.reporting.settings_table import settings_block
 from stream.reporting.slice_figures import slices_plots, slices_table
+from stream.reporting.stage_figures import stages_plot
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Section:
 def all_sections(run: RunData, axis: TimeAxis, defaults: Mapping[str, Any]) -> list[Section]:
     """Every section; one without anything to show says so."""
     return [
+        Section("glance", "At a glance", glance_block(run, axis.marks)),
+        _alerts(run, axis),
         _ranking(run, axis),
         _shadows(run, axis),
         _clicks(run, axis),
@@ -62,7 +67,6 @@ def all_sections(run: RunData, axis: TimeAxis, defaults: Mapping[str, Any]) -> l
         _lists(run, axis),
         _interests(run, axis),
         _business(run, axis),
-        _alerts(run),
         _throughput(run, axis),
         _dead_letters(run),
         Section(
@@ -121,7 +125,7 @@ def _tiles(run: RunData) -> list[Html]:
     speed = f"{rate:,.0f} events/s" if isinstance(rate, int | float) else ""
     if isinstance(clicks, int):
         speed = ", ".join(part for part in (f"{clicks:,} clicks", speed) if part)
-    tiles = [_tile("events", count_text(summary.get("events", clicks)), speed)]
+    tiles = [tile("events", count_text(summary.get("events", clicks)), speed)]
     metrics = summary.get("metrics")
     metrics = metrics if isinstance(metrics, dict) else {}
     recall = longest_recall(metrics)
@@ -134,7 +138,7 @@ def _tiles(run: RunData) -> list[Html]:
     still = (
         f"{n_firing} still firing" if n_firing else "all resolved" if n_fired else "nothing fired"
     )
-    tiles.append(_tile("alerts fired", count_text(n_fired), still))
+    tiles.append(tile("alerts fired", count_text(n_fired), still))
     n_dead = sum(reason.count for reason in run.reasons)
     records = summary.get("records")
     share = (
@@ -142,9 +146,9 @@ def _tiles(run: RunData) -> list[Html]:
         if isinstance(records, int) and records
         else ""
     )
-    tiles.append(_tile("dead letters", count_text(n_dead), share))
+    tiles.append(tile("dead letters", count_text(n_dead), share))
     if isinstance(seconds, int | float):
-        tiles.append(_tile("run time", span_text(round(seconds) * 1000), "of the last start"))
+        tiles.append(tile("run time", span_text(round(seconds) * 1000), "of the last start"))
     return tiles
 
 
@@ -154,10 +158,11 @@ def _metric_tile(run: RunData, label: str, metric: str, metrics: Mapping[str, An
     below = window_labels(run)[window]
     if window != "total" and "total" in parts:
         below += f"; {value_text(parts['total'], metric)} since start"
-    return _tile(label, value_text(parts.get(window), metric), below)
+    return tile(label, value_text(parts.get(window), metric), below)
 
 
-def _tile(label: str, value: str, below: str) -> Html:
+def tile(label: str, value: str, below: str) -> Html:
+    """One of the figures at the top of the page."""
     return element(
         "div",
         element("dt", label),
@@ -220,8 +225,10 @@ def _slices(run: RunData) -> Section:
     plots = slices_plots(run)
     if not plots:
         return Section("slices", "By slice", [element("p", "No slice was judged.")])
-    since = element("p", "In the table, since start.", class_="caption")
-    return Section("slices", "By slice", [_pair(plots), slices_table(run), since], plots)
+    whole = element(
+        "details", element("summary", "All figures of all slices, since start"), slices_table(run)
+    )
+    return Section("slices", "By slice", [_pair(plots), whole], plots)
 
 
 def _lists(run: RunData, axis: TimeAxis) -> Section:
@@ -250,21 +257,24 @@ def _pair(plots: Sequence[Plot]) -> Html:
     return element("div", *(figure_block(plot) for plot in plots), class_="pair")
 
 
-def _alerts(run: RunData) -> Section:
+def _alerts(run: RunData, axis: TimeAxis) -> Section:
     found = alerts_table(run)
     quiet = quiet_rules(run)
+    plots = alert_plots(run, axis)
     return Section(
         "alerts",
         "Alerts",
         [
             found or element("p", "No alert fired."),
             element("p", f"Never fired: {', '.join(quiet)}.", class_="caption") if quiet else None,
+            _pair(plots) if plots else None,
         ],
+        plots,
     )
 
 
 def _throughput(run: RunData, axis: TimeAxis) -> Section:
-    plot = flow_plot(run, axis)
+    plots = [plot for plot in (flow_plot(run, axis), stages_plot(run)) if plot is not None]
     rate, seconds = run.summary.get("events_per_second"), run.summary.get("seconds")
     n_events = run.summary.get("events_now", run.summary.get("events"))
     told = None
@@ -272,12 +282,8 @@ def _throughput(run: RunData, axis: TimeAxis) -> Section:
         sentence = f"{count_text(n_events)} events in {seconds:,.1f} s: {rate:,.0f} events/s."
         told = element("p", sentence)
     nothing = element("p", "The records span no time.")
-    return Section(
-        "throughput",
-        "Throughput",
-        [told, figure_block(plot) if plot else nothing],
-        [plot] if plot else [],
-    )
+    children = [told, *map(figure_block, plots)] if plots else [told, nothing]
+    return Section("throughput", "What it cost", children, plots)
 
 
 def _dead_letters(run: RunData) -> Section:

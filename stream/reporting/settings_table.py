@@ -43,7 +43,7 @@ def changed_settings(
     """
     known = _flat(defaults)
     return [
-        (key, _text(value), _text(known[key]) if key in known else NOTHING)
+        (key, setting_text(value), setting_text(known[key]) if key in known else NOTHING)
         for key, value in _flat(settings).items()
         if key not in known or known[key] != value
     ]
@@ -62,7 +62,8 @@ def _flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return flat
 
 
-def _text(value: Any) -> str:
+def setting_text(value: Any) -> str:
+    """A value as it stands in a file of settings, on one line."""
     if value is None:
         return "unset"
     text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)

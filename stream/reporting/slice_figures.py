@@ -10,6 +10,7 @@ from stream.reporting.markup import Child, Html, table
 from stream.reporting.metrics_table import WINDOWS, longest_recall
 from stream.reporting.plots import Entry, Plot
 from stream.reporting.run_data import RunData
+from stream.reporting.slice_intervals import slice_interval
 
 MAX_ROWS = 100
 _CLICK_FIGURES = ("ctr", "predicted_ctr", "calibration_ratio", "log_loss")
@@ -73,13 +74,21 @@ def _slices_plot(run: RunData, metric: str, name: str) -> Plot | None:
             for key, value in zip(shown, values_of[windows[0]], strict=True)
         )
         + ".",
-        caption=f"Of {len(slices)} slices the first {MAX_BARS}." if len(slices) > MAX_BARS else "",
+        caption=_caption(len(slices)),
         traces=[],
         layout={},
         legend=entries,
         is_tall=True,
     )
-    bars = [Bars(entries[0], values, window) for window, values in values_of.items()]
+    bars = [
+        Bars(
+            entries[0],
+            values,
+            window,
+            [slice_interval(metric, one[metric], window) for one in shown.values()],
+        )
+        for window, values in values_of.items()
+    ]
     drawn = bar_plot(plot, list(shown), bars, ".3~%" if metric == "ctr" else ".3~f")
     drawn.traces.extend(
         _across(value, window, len(shown))
@@ -87,6 +96,11 @@ def _slices_plot(run: RunData, metric: str, name: str) -> Plot | None:
         if (value := _value(overall, window)) is not None
     )
     return drawn
+
+
+def _caption(n_slices: int) -> str:
+    few = f"Of {n_slices} slices the first {MAX_BARS}. " if n_slices > MAX_BARS else ""
+    return f"{few}Whiskers: 95 % intervals at one look."
 
 
 def _across(value: float, window: str, n_names: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from stream.reporting.colours import DARK, LIGHT, variables
 
 _RULES = """\
 * { box-sizing: border-box; }
-html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; scroll-padding-top: 1rem; }
+html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth; scroll-padding-top: 3.5rem; }
 body {
   margin: 0; background: var(--page); color: var(--ink); overflow-wrap: anywhere;
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
@@ -38,9 +38,15 @@ dd { margin: 0; line-height: 1.35; }
   margin: 1rem 0 0; padding: .6rem 1rem .6rem 2rem; border: 1px solid var(--pending);
   border-radius: 10px; background: var(--pending-fill);
 }
-nav { margin: 1rem 0; }
+.glance { margin: 0 0 1rem; padding-left: 1.2rem; }
+/* The contents stay in sight: a line that scrolls sideways, beside the page where it is wide. */
+nav {
+  position: sticky; top: 0; z-index: 5; margin: 1rem 0; background: var(--page);
+  border-bottom: 1px solid var(--line);
+}
 nav ul {
-  display: flex; flex-wrap: wrap; gap: .25rem 1rem; list-style: none; margin: 0; padding: 0;
+  display: flex; gap: .25rem 1rem; list-style: none; margin: 0; padding: .25rem 0;
+  overflow-x: auto; white-space: nowrap; scrollbar-width: thin;
 }
 nav a { display: inline-block; padding: .25rem 0; text-decoration: none; }
 nav a:hover { text-decoration: underline; }
@@ -151,6 +157,19 @@ pre {
 }
 footer { margin-top: 1.5rem; }
 
+@media screen and (min-width: 1200px) {
+  html { scroll-padding-top: 1rem; }
+  .column {
+    display: grid; grid-template-columns: 10.5rem minmax(0, 1fr); gap: 0 2rem; max-width: 1310px;
+  }
+  .column > header, .column > main, .column > footer { grid-column: 2; min-width: 0; }
+  nav {
+    grid-column: 1; grid-row: 1 / span 3; align-self: start; top: 1.5rem; margin: 3.5rem 0 0;
+    border: 0;
+  }
+  nav ul { flex-direction: column; white-space: normal; overflow: visible; }
+  .tiles { margin-bottom: 1rem; }
+}
 @media (max-width: 600px) {
   .column { padding: 1rem .6rem 2rem; }
   section, .bar { padding: .85rem .75rem; border-radius: 8px; }

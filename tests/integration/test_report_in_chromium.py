@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from stream.comparison_report import write_comparison
 from stream.report import write_report
+from tests.stream.comparing.comparisons import small_record
 from tests.stream.reporting.chromium import Browser, chromium, find_chromium
 from tests.stream.reporting.rich_run import write_rich_run
 
@@ -17,11 +19,20 @@ DRAWN = """[...document.querySelectorAll(".plot")].map(box => [
     box.querySelectorAll("svg.main-svg").length > 0,
     box.querySelectorAll(".scatterlayer .trace path, .barlayer .point path").length > 0,
 ])"""
-PLOTS = ["recall", "difference", "ctr", "log_loss", "normalized_entropy"]
+PLOTS = [
+    "alert-recall_low",
+    "alert-ctr_drop",
+    "recall",
+    "difference",
+    "ctr",
+    "log_loss",
+    "normalized_entropy",
+]
 PLOTS += ["reliability", "calibration_ratio", "ece", "recall_by_slice", "ctr_by_slice"]
 PLOTS += ["coverage", "gini", "diversity", "novelty", "personalization", "exposure_gap", "exposure"]
 PLOTS += ["interest_shift", "movers", "like_share", "mean_rating", "mean_dwell"]
-PLOTS += ["revenue_per_mille", "revenue_per_click", "active_users_day", "active_users_week", "flow"]
+PLOTS += ["revenue_per_mille", "revenue_per_click", "active_users_day", "active_users_week"]
+PLOTS += ["flow", "stages"]
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +171,38 @@ def test_every_plot_and_button_has_a_name_for_screen_readers(browser, rich):
 def test_a_run_that_has_only_begun_has_a_quiet_page(browser, meagre):
     browser.open(meagre, 375)
     drawn = browser.evaluate(DRAWN)
-    assert [name for name, *_ in drawn] == [f"plot-{name}" for name in PLOTS[:-1]]
+    assert [name for name, *_ in drawn] == [f"plot-{name}" for name in PLOTS[2:-2]]
     assert all(has_svg and has_line for _, has_svg, has_line in drawn)
     assert browser.problems == []
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_the_contents_stay_in_sight(browser, rich, width):
+    browser.open(rich, width, height=800)
+    browser.evaluate("document.getElementById('business').scrollIntoView({behavior: 'instant'})")
+    browser.settle()
+    inside = """(() => {
+        const nav = document.querySelector("nav").getBoundingClientRect();
+        const title = document.querySelector("#business h2").getBoundingClientRect();
+        const isCovered = title.top < nav.bottom && title.left < nav.right;
+        return [nav.top >= 0, nav.bottom <= innerHeight, isCovered, scrollY > 1000];
+    })()"""
+    assert browser.evaluate(inside) == [True, True, False, True]
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1280])
+def test_a_comparison_is_drawn_quiet_and_no_wider_than_the_window(
+    browser, tmp_path, width, is_dark
+):
+    page = write_comparison(small_record(), tmp_path / "compare.html")
+    browser.open(page, width, is_dark=is_dark)
+    names = ["recall@20", "recall@20-difference", "log_loss", "log_loss-difference"]
+    assert browser.evaluate(DRAWN) == [[f"plot-{name}", True, True] for name in names]
+    assert browser.evaluate("document.documentElement.scrollWidth") == width
+    assert browser.problems == []
+    assert browser.requests == [page.as_uri()]
+    keep_shot(browser, f"compare-{width}-{'dark' if is_dark else 'light'}")
 
 
 def keep_shot(browser: Browser, name: str) -> None:

@@ -135,7 +135,7 @@ def test_stopping_is_told_once(clock):
         progress.stopping()
         progress.update(FakeRun(256))
         progress.update(FakeRun(512))
-    assert written.getvalue() == "stopping: writing a checkpoint\n"
+    assert written.getvalue() == "stopping after this batch\n"
 
 
 def test_a_terminal_shows_a_bar_and_how_it_goes(clock):

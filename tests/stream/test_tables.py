@@ -1,7 +1,7 @@
 import io
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -110,6 +110,7 @@ def test_a_run_without_events_or_checkpoint_has_facts_too():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+@example([0.0, 2.2250738585072014e-308])
 def test_a_sparkline_orders_its_bars_as_their_values(values):
     line = sparkline(values, min(values), max(values))
     by_value = [bar for _, bar in sorted(zip(values, line, strict=True))]

@@ -50,6 +50,7 @@ def write_rich_run(folder: Path, n_records: int = 144, hours_apart: float = 1.0)
         "records": 180_057,
         "seconds": 93.4,
         "events_per_second": 1927.2,
+        "stage_seconds": {"read": 4.1, "predict": 21.0, "judge": 6.5, "learn": 60.2, "commit": 1.6},
         **{key: last[key] for key in ("metrics", "shadows", "policies", "counts", *details(0, 1))},
         "dead_letters": {"unknown type …": 50, "JSON is malformed: invalid character (byte …)": 7},
         "checkpoint": None,

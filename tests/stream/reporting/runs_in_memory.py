@@ -17,7 +17,8 @@ SETTINGS = {
 def every_part(metric):
     windows = ("events", "time", "total")
     ends = {f"{window}_{end}" for window in windows for end in ("low", "high")}
-    return frozenset({*windows, *ends, "difference", "interval_low", "interval_high"})
+    samples = {f"{window}_samples" for window in windows}
+    return frozenset({*windows, *ends, *samples, "difference", "interval_low", "interval_high"})
 
 
 def run_of(records, summary=None, **changes):

@@ -37,3 +37,13 @@ def test_a_missing_value_has_no_bar_and_bars_may_belong_to_a_window():
     plot = drawn(["tea", "cups"], Bars(ENTRY, [None, 0.5], "events"))
     assert plot.traces[0]["x"] == [None, 0.5]
     assert plot.traces[0]["meta"] == {"key": "shown", "window": "events"}
+
+
+def test_intervals_reach_from_their_values_to_either_side():
+    plot = Plot("plot-x", "X", "", "", [], {})
+    entry = Entry("a", "a", "var(--c0)")
+    ends = [(0.1, 0.5), None, (0.4, 0.6)]
+    bar_plot(plot, ["x", "y", "z"], [Bars(entry, [0.2, 0.3, None], None, ends)], ".3~f")
+    whiskers = plot.traces[0]["error_x"]
+    assert whiskers["arrayminus"] == [0.1, 0.0, 0.0]
+    assert whiskers["array"] == [0.3, 0.0, 0.0]

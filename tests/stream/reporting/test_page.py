@@ -95,8 +95,8 @@ def test_landmarks_and_language_are_named(html):
 def test_every_figure_has_its_box_and_colours_that_exist(html):
     raw = re.search(r'id="figures">(.+?)</script>', html)[1]
     figures = json.loads(raw)
-    assert len(figures) == 27
-    assert [figure["id"] for figure in figures] == re.findall(r'<div id="(plot-[\w]+)"', html)
+    assert len(figures) == 29
+    assert [figure["id"] for figure in figures] == re.findall(r'<div id="(plot-[\w-]+)"', html)
     known = {*LIGHT, *(f"{name}-fill" for name in LIGHT)}
     assert set(re.findall(r"var\(--([\w-]+)\)", raw)) <= known
 

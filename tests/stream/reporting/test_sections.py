@@ -11,6 +11,8 @@ from tests.stream.reporting.rich_run import HOUR_MS, START_MS, alert_records, tr
 from tests.stream.reporting.runs_in_memory import clicks_only, rich_run_of, run_of
 
 NAMES = [
+    "glance",
+    "alerts",
     "ranking",
     "shadows",
     "clicks",
@@ -19,7 +21,6 @@ NAMES = [
     "lists",
     "interests",
     "business",
-    "alerts",
     "throughput",
     "dead-letters",
     "configuration",
@@ -40,7 +41,7 @@ def rich():
 def test_a_rich_run_fills_every_section(rich):
     sections = all_sections(rich, time_axis(rich), {})
     assert [section.name for section in sections] == NAMES
-    assert [len(section.plots) for section in sections] == [1, 1, 3, 3, 2, 7, 2, 7, 0, 1, 0, 0]
+    assert [len(section.plots) for section in sections] == [0, 2, 1, 1, 3, 3, 2, 7, 2, 7, 1, 0, 0]
 
 
 def test_a_click_only_run_says_what_it_has_not():

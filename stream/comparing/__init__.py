@@ -1,0 +1,1 @@
+"""Two configurations on one stream: what may differ, the pass over it, and what came out."""
