@@ -6,7 +6,7 @@ sequence of `evaluators.confidence_sequence`, and an ordinary interval of 1.96 s
 
 Then users are drawn who each lean to one of the two, and click more than once. The truth is what
 all users would do, of whom few were seen: intervals that count clicks are too narrow for it, and
-the bootstrap by user is not. Last, what the intervals cost a loop with a shadow and no model.
+the bootstrap by user is not. Last, what all this costs a loop with shadows and no model.
 
     python -m benchmarks.against_shadows [--runs 1000]
 """
@@ -15,33 +15,46 @@ import argparse
 import statistics
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.datasets import event_file
-from benchmarks.replay import run_pipeline, settings_of
+from benchmarks.replay import settings_of
+from benchmarks.stopwatch import Stopwatch
+from evaluators import ranking_judge
 from evaluators.confidence import share_interval
 from evaluators.confidence_sequence import sum_margin
 from evaluators.ranking import figure_weights
 from evaluators.user_bootstrap import BootstrapConfig, UserBootstrap
+from evaluators.worse_than import WorseThan
+from stream.build import build_pipeline, config_hash
+from stream.checkpoint import Checkpoints
+from stream.sources.file import FileSource
 from stream.values import Float64s, Int64s
 
 ALPHA = 0.05
 BATCH = 256
 RECALL_FR = figure_weights((1,))[:1]
-COST = ["champion=counting", "shadows=[popularity]", "batch.events=256"]
+RULE = "{name: a, kind: worse_than, metric: recall@20, shadow: popularity}"
+TIMED = (
+    (UserBootstrap, "update", "bootstrap by user"),
+    (UserBootstrap, "add_intervals", "bootstrap by user"),
+    (ranking_judge, "mean_margin", "sequence"),
+    (WorseThan, "feed", "a rule"),
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--timed", type=int, default=3)
     arguments = parser.parse_args()
     _print_looks(arguments.runs)
     _print_power(arguments.runs)
     _print_users(arguments.runs)
-    _print_cost(arguments.pairs)
+    _print_cost(arguments.timed)
 
 
 def _print_looks(n_runs: int) -> None:
@@ -116,26 +129,45 @@ def _print_users(n_runs: int) -> None:
         )
 
 
-def _print_cost(n_pairs: int) -> None:
-    """CPU seconds of the loop over ml-100k with the bootstrap and without, in turn."""
-    seconds: dict[bool, list[float]] = {True: [], False: []}
-    with tempfile.TemporaryDirectory() as folder:
-        events = event_file("ml-100k", Path(folder))
-        for pair in range(n_pairs):
-            for enabled in (True, False):
-                out = Path(folder) / f"{pair}-{enabled}"
-                told = [*COST, f"evaluator.bootstrap.enabled={str(enabled).lower()}"]
-                config = settings_of("ml-100k", Path(folder), told)
-                started_s = time.process_time()
-                n_events = run_pipeline(config, events, out)
-                seconds[enabled].append(time.process_time() - started_s)
-    ratios = [a / b for a, b in zip(seconds[True], seconds[False], strict=True)]
-    on, off = (min(seconds[enabled]) / n_events * 1e6 for enabled in (True, False))
-    print(
-        f"\nml-100k, popularity as the only shadow, no model: {on:.2f} us an event with the "
-        f"bootstrap, {off:.2f} without (best of {n_pairs}); ratio of pairs "
-        f"{statistics.median(ratios):.3f} ({min(ratios):.3f} .. {max(ratios):.3f})"
-    )
+def _print_cost(n_runs: int) -> None:
+    """What the loop over ml-100k spends on it, with learners that cost next to nothing."""
+    for shadows in ("popularity", "popularity,item_knn,session_knn"):
+        per_event: dict[str, list[float]] = {}
+        for _ in range(n_runs):
+            for part, spent_us in _spent(shadows).items():
+                per_event.setdefault(part, []).append(spent_us)
+        told = {part: statistics.median(spent) for part, spent in per_event.items()}
+        loop_us = told.pop("loop")
+        parts = (f"{part} {spent:.2f} us ({spent / loop_us:.1%})" for part, spent in told.items())
+        print(
+            f"\nml-100k, no model, shadows {shadows}: {loop_us:.1f} us an event; {', '.join(parts)}"
+        )
+
+
+def _spent(shadows: str) -> dict[str, float]:
+    """Microseconds an event, of the thread that the loop runs in."""
+    told = [
+        "champion=counting",
+        f"shadows=[{shadows}]",
+        "batch.events=256",
+        f"alerts.rules=[{RULE}]",
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = settings_of("ml-100k", folder, told)
+        source = FileSource(config.source, [str(event_file("ml-100k", folder))], config.batch)
+        dirs = config.checkpoint.model_copy(update={"dir": folder / "checkpoints"})
+        with Checkpoints(dirs, config_hash(config)) as checkpoints:
+            pipeline = build_pipeline(config, source, folder, checkpoints)
+            watch = Stopwatch(time.thread_time)
+            with ExitStack() as lent:
+                for owner, method, part in TIMED:
+                    lent.enter_context(watch.lent(owner, method, part))
+                lent.enter_context(watch.part("loop"))
+                pipeline.run()
+            pipeline.close()
+    n_events = pipeline.n_events
+    return {path[-1]: seconds / n_events * 1e6 for path, seconds in watch.seconds.items()}
 
 
 class _Looks:

@@ -34,6 +34,9 @@ MIN_GROUPS = 30
 _UNITS = 1 << 20
 _SEED = 7
 
+# Multiplications up to which OpenBLAS, which NumPy comes with, uses no second thread.
+_ONE_THREAD = 1 << 18
+
 _SCHEMA_VERSION = 1
 
 
@@ -110,17 +113,28 @@ class UserBootstrap:
         n_samples_G = self._count_GLR[:, 0].sum(axis=1)
         if np.count_nonzero(n_samples_G) < MIN_GROUPS:
             return None
-        n_learners, n_ranks = self._count_GLR.shape[1:]
-        count_XR = self._count_GLR.reshape(-1, n_ranks).astype(np.float64)
-        figure_GLF = (count_XR @ self._units_RF).reshape(N_GROUPS, n_learners, -1)
+        figure_GLF = self._count_GLR.astype(np.float64) @ self._units_RF
         lead_GSF = figure_GLF[:, :1] - figure_GLF[:, 1:]
-        sum_BX = self._weight_BG @ lead_GSF.reshape(N_GROUPS, -1)
+        sum_BX = self._weighed(lead_GSF.reshape(N_GROUPS, -1))
         n_samples_B = self._weight_BG @ n_samples_G.astype(np.float64)
         lead_BX = sum_BX / (n_samples_B[:, None] * _UNITS)
         n_left_out = max(round(alpha / 2 * (len(lead_BX) + 1)), 1)
         ends = [n_left_out - 1, len(lead_BX) - n_left_out]
         end_2X = np.partition(lead_BX, ends, axis=0)[ends]
         return end_2X.T.reshape(*lead_GSF.shape[1:], 2)
+
+    def _weighed(self, sum_GX: Float64s) -> Float64s:
+        """The sums of all groups in each replicate.
+
+        In parts that are too small for a second thread: on a busy machine the first would wait for
+        it longer than for the work. All numbers are whole, so that parts change no bit.
+        """
+        sum_BX = np.empty((len(self._weight_BG), sum_GX.shape[1]))
+        n_rows = max(_ONE_THREAD // sum_GX.size, 1)
+        for first in range(0, len(sum_BX), n_rows):
+            rows = slice(first, first + n_rows)
+            np.matmul(self._weight_BG[rows], sum_GX, out=sum_BX[rows])
+        return sum_BX
 
     def state_dict(self) -> State:
         return {"schema_version": _SCHEMA_VERSION, "count_GLR": self._count_GLR}
