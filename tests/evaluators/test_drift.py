@@ -108,6 +108,16 @@ def test_a_restored_detector_goes_on_bit_for_bit_wherever_it_was_cut(parameters,
 
 
 @pytest.mark.parametrize("name", QUICK)
+def test_a_detector_restored_right_after_a_detection_starts_anew_as_the_other_does(name):
+    values = levels(3, 300)
+    unbroken, resumed = (made_detector(QUICK[name], BOTH) for _ in range(2))
+    n_found = next(n for n, value in enumerate(values) if unbroken.update(value))
+    resumed.load_state_dict(copy.deepcopy(unbroken.state_dict()))
+    assert found(resumed, values[n_found + 1 :]) == found(unbroken, values[n_found + 1 :]) != []
+    assert_same_bits(resumed.state_dict(), unbroken.state_dict())
+
+
+@pytest.mark.parametrize("name", QUICK)
 @pytest.mark.parametrize(("before", "after", "side"), [(0.8, 0.2, "down"), (0.2, 0.8, "up")])
 def test_a_shift_tells_its_side_and_the_level_before(name, before, after, side):
     rng = random.Random(0)
