@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 from pathlib import Path
@@ -5,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from stream.errors import ReproductionError
+from stream.reproducing.asked import Place, Range
+from stream.reproducing.files import batches_of_files
+from stream.reproducing.job import read_run
 from tests.runs import write_shop
 from tests.stream.reproducing.small_runs import computed_again, fired, replay
 
@@ -62,12 +66,18 @@ def test_batches_are_cut_as_they_were_after_a_limit_amid_one(shop, tmp_path):
 
 
 def test_what_was_left_out_by_time_is_left_out_again(shop, tmp_path):
-    events = shop / "events.jsonl"
-    replay(tmp_path / "all", [events])
-    middle = fired(tmp_path / "all")[len(fired(tmp_path / "all")) // 2]["ts"]
-    replay(tmp_path / "run", [events], source={"until_ms": middle})
+    lines = (shop / "events.jsonl").read_bytes().splitlines(keepends=True)
+    ahead = lines[900:1_000]  # they stand amid earlier ones, and are passed by until then
+    events = tmp_path / "events.jsonl"
+    events.write_bytes(b"".join([*lines[:600], *ahead, *lines[600:900], *lines[1_000:]]))
+    until_ms = json.loads(lines[900])["ts"]
+    replay(tmp_path / "run", [events], source={"until_ms": until_ms})
     replay(tmp_path / "run", [events], resume=True)
-    assert all(computed_again(tmp_path / "run", one).is_equal for one in fired(tmp_path / "run"))
+    last = fired(tmp_path / "run")[-1]
+    asked = Range(None, {}, last["end"], last["seq"])
+    batches = list(batches_of_files(read_run(tmp_path / "run"), asked, Place({}, 0, 0)))
+    assert (batches[-1].seq, batches[-1].end) == (last["seq"], last["end"])
+    assert computed_again(tmp_path / "run", last).is_equal
 
 
 def test_a_missing_file_is_named(merged, tmp_path):
