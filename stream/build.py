@@ -20,7 +20,7 @@ from stream.anchors import Anchors
 from stream.askers import AskerReader
 from stream.catalogue import Catalogue
 from stream.checkpoint import Checkpoints
-from stream.config import FreshrankConfig, LearnerName
+from stream.config import FreshrankConfig, LearnerName, judged
 from stream.contexts import Asked, ContextBuilder
 from stream.histories import Histories
 from stream.joiner import Joiner
@@ -95,7 +95,7 @@ def build_pipeline(
         panel=build_panel(config),
         joiner=Joiner(catalogue, histories, config.joiner, names, config.inputs),
         evaluator=PrequentialEvaluator(config.evaluator, config.ranking, names),
-        alerts=Alerts(config.alerts.judged),
+        alerts=Alerts(judged(config.alerts)),
         reactor=Reactor(
             config.alerts.reactions, config.alerts.rules, f"recall@{max(config.ranking.ks)}"
         ),

@@ -70,12 +70,6 @@ class AlertsSettings(AlertsConfig):
         check_titles(self.deliver)
         return self
 
-    @property
-    def judged(self) -> AlertsConfig:
-        """What decides which notices there are: all but who is told."""
-        fields = {name: getattr(self, name) for name in AlertsConfig.model_fields}
-        return AlertsConfig.model_construct(**fields)
-
 
 class FreshrankConfig(BaseModel):
     """Everything that can be set."""
@@ -186,3 +180,9 @@ class FreshrankConfig(BaseModel):
                     f"{self.champion} takes none; set champion: blend or transformer"
                 )
         return self
+
+
+def judged(alerts: AlertsConfig) -> AlertsConfig:
+    """What decides which notices there are: all settings of alerts but who is told."""
+    fields = {name: getattr(alerts, name) for name in AlertsConfig.model_fields}
+    return AlertsConfig.model_construct(**fields)

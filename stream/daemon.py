@@ -15,7 +15,7 @@ from pathlib import Path
 
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import Checkpoints
-from stream.config import FreshrankConfig
+from stream.config import FreshrankConfig, judged
 from stream.delivery.deliveries import Deliveries
 from stream.errors import CheckpointError, ConfigError
 from stream.journal import JOURNAL_FOLDER, Journal
@@ -367,4 +367,4 @@ def _problem(heart: Heartbeat, rounds: Rounds) -> str | None:
 
 def _rules(config: FreshrankConfig) -> Command:
     """The order that puts the rules of these settings in force."""
-    return {"alerts": config.alerts.judged.model_dump(mode="json")}
+    return {"alerts": judged(config.alerts).model_dump(mode="json")}

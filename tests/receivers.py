@@ -10,6 +10,7 @@ ends). After the script it answers 200, or what a server at `forward_to` answers
 down). `stop()` and `start()` keep the port.
 """
 
+import contextlib
 import http.client
 import json
 import socket
@@ -129,12 +130,8 @@ class Receiver:
             self.came.append(came)
         handler.close_connection = True
         if is_answered:
-            handler.send_response(status)
-            for name, value in headers.items():
-                handler.send_header(name, value)
-            handler.send_header("Content-Length", str(len(self.answer)))
-            handler.end_headers()
-            handler.wfile.write(self.answer)
+            with contextlib.suppress(OSError):  # who asked may have been killed
+                self._answer(handler, status, headers)
         elif status == "hang":
             self._is_over.wait(30.0)
         elif status == "drip":
@@ -144,6 +141,16 @@ class Receiver:
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
             )
             handler.connection.close()
+
+    def _answer(
+        self, handler: BaseHTTPRequestHandler, status: int, headers: dict[str, str]
+    ) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(self.answer)))
+        handler.end_headers()
+        handler.wfile.write(self.answer)
 
     def _otherwise(self, handler: BaseHTTPRequestHandler, body: bytes) -> int:
         """What to answer after the script."""

@@ -13,12 +13,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluators.alert_rules import AlertsConfig
 from evaluators.paired_judge import Answered, PairedJudge
 from stream.build import build_pipeline, config_hash
 from stream.checkpoint import CheckpointConfig, Checkpoints
 from stream.comparing.pairable import refuse_unpairable
-from stream.config import FreshrankConfig
+from stream.config import AlertsSettings, FreshrankConfig
 from stream.errors import UsageError
 from stream.held_bytes import held_bytes
 from stream.pipeline import Pipeline
@@ -253,7 +252,7 @@ def _seeded(config: FreshrankConfig, seed: int) -> FreshrankConfig:
     rules = tuple(rule for rule in config.alerts.rules if rule.react != "none")
     can_go_back = any(rule.react == "rollback" for rule in rules)
     anchor_events = config.checkpoint.anchor_events if can_go_back else _NEVER_EVENTS
-    alerts = config.alerts.model_copy(update={"rules": rules}) if rules else AlertsConfig()
+    alerts = config.alerts.model_copy(update={"rules": rules}) if rules else AlertsSettings()
     return config.model_copy(
         update={
             "learner": config.learner.model_copy(update={"seed": seed}),

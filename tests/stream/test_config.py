@@ -2,7 +2,8 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from stream.config import FreshrankConfig
+from evaluators.alert_rules import AlertsConfig
+from stream.config import FreshrankConfig, judged
 from stream.errors import ConfigError
 from stream.settings import read_settings
 
@@ -173,3 +174,14 @@ def test_a_rule_on_a_figure_that_is_not_judged_says_what_to_set():
     assert FreshrankConfig.model_validate(settings).alerts.rules[0].metric == "coverage"
     with pytest.raises(ValidationError, match=r"stale: coverage .*experience.enabled: true"):
         FreshrankConfig.model_validate(settings | {"evaluator": {"experience": {"enabled": False}}})
+
+
+def test_who_is_told_of_alerts_is_no_part_of_what_decides_which_there_are():
+    rule = {"name": "low", "kind": "below", "metric": "recall@20", "threshold": 0.1}
+    rules = {"evaluate_every": "2m", "rules": [rule]}
+    deliver = [{"kind": "webhook", "url": "http://localhost:1"}]
+    told = FreshrankConfig.model_validate({"alerts": rules | {"deliver": deliver}})
+    silent = FreshrankConfig.model_validate({"alerts": rules})
+    assert judged(told.alerts) == judged(silent.alerts)
+    assert "deliver" not in judged(told.alerts).model_dump()
+    assert AlertsConfig.model_validate(judged(told.alerts).model_dump()) == judged(told.alerts)
