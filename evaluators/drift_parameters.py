@@ -59,8 +59,8 @@ class KswinParameters(BaseModel):
     Attributes
     ----------
     alpha : float
-        Probability of a detection at each value without a drift, in (0, 1): with 0.005 it finds
-        one in a few hundred to a few thousand values of a stream that never changes.
+        Significance of the test, in (0, 1). It is made at each value: with 0.005 KSWIN finds a
+        drift in about a thousand values of a stream that never changes.
     window_size : int
         Values kept, up to 10,000.
     stat_size : int

@@ -18,22 +18,38 @@ SEEDS = [pytest.param(0), *(pytest.param(n, marks=pytest.mark.acceptance) for n 
 N_KILLS = 4
 
 # Detectors that find something in a shop of four days, and a drop against the day before.
-DRIFTS = [
-    {"name": "recall_adwin", "metric": "recall@20", "detector": "adwin", "react": "boost"},
-    {"name": "recall_kswin", "metric": "recall@20", "detector": "kswin", "feed": "5 samples"},
-    {"name": "ctr_page_hinkley", "metric": "ctr", "detector": "page_hinkley"},
-    {"name": "loss_adwin", "metric": "log_loss", "detector": "adwin", "feed": "20 samples"},
-]
-PARAMETERS_OF = {
-    "adwin": {"delta": 0.9, "clock": 4},
-    "kswin": {"alpha": 0.05, "window_size": 40, "stat_size": 15},
-    "page_hinkley": {"threshold": 5},
-}
 WATCHFUL = [
     *(
         {"kind": "drift", "min_samples": 30, "direction": "both", **rule}
-        | {"parameters": PARAMETERS_OF[rule["detector"]]}
-        for rule in DRIFTS
+        for rule in (
+            {
+                "name": "recall_adwin",
+                "metric": "recall@20",
+                "detector": "adwin",
+                "parameters": {"delta": 0.9, "clock": 4},
+                "react": "boost",
+            },
+            {
+                "name": "recall_kswin",
+                "metric": "recall@20",
+                "detector": "kswin",
+                "parameters": {"alpha": 0.05, "window_size": 40, "stat_size": 15},
+                "feed": "5 samples",
+            },
+            {
+                "name": "ctr_page_hinkley",
+                "metric": "ctr",
+                "detector": "page_hinkley",
+                "parameters": {"threshold": 5},
+            },
+            {
+                "name": "loss_page_hinkley",
+                "metric": "log_loss",
+                "detector": "page_hinkley",
+                "parameters": {"threshold": 0.1, "min_instances": 5},
+                "feed": "20 samples",
+            },
+        )
     ),
     {
         "name": "recall_below_yesterday",

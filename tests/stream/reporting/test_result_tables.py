@@ -172,6 +172,19 @@ def test_an_alert_says_what_its_notice_does_and_where_to_read_what_to_do():
     assert "<a" not in alerts_table(run).text
 
 
+def test_the_worst_value_of_a_drift_lies_on_the_side_that_it_went_to():
+    rule = {"rule": "r", "kind": "drift", "metric": "log_loss", "over": "total", "threshold": None}
+    for detected, worst in (("up", "0.400"), ("down", "0.200")):
+        told = [{"ts": ts, "value": value} for ts, value in ((1, 0.2), (2, 0.4))]
+        states = [{"state": "firing"}, {"state": "resolved"}]
+        records = [
+            rule | {"detected": detected} | one | state
+            for one, state in zip(told, states, strict=True)
+        ]
+        [_, row] = rows(alerts_table(run_of([], alerts=read_alerts(records))))
+        assert row[6] == worst
+
+
 def test_without_an_alert_there_is_no_table():
     assert alerts_table(rich_run_of()) is None
 
