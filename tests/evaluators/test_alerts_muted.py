@@ -186,6 +186,15 @@ def test_a_resumed_engine_keeps_what_was_untold():
     assert notices == step(unbroken, 2, ".", ".")
 
 
+def test_a_resumed_engine_tells_the_figures_that_were_read_before():
+    stopped, resumed = Alerts(config_of(inhibit=[INHIBIT])), Alerts(config_of())
+    step(stopped, 0, "?", "?")
+    step(stopped, 1, "x", "x")
+    resumed.load_state_dict(copy.deepcopy(stopped.state_dict()))
+    [_, notice] = step(resumed, 2, ".", "?")
+    assert (notice.record["change"], notice.record["value"]) == ("unmuted", 0.25)
+
+
 class TestMutedAlertsState(StatefulContract):
     @staticmethod
     def make() -> Alerts:
