@@ -59,7 +59,7 @@ class Cost:
 
 
 class Comparison:
-    """One pass over a stream with both configurations.
+    """One pass over a stream with both configurations; it cannot be resumed.
 
     Parameters
     ----------

@@ -63,7 +63,8 @@ def difference_plot(record: Record, metric: str, axis: TimeAxis) -> Plot:
     part = Entry("stretch", "each stretch", "var(--c7)", "dot")
     area = band(whole, None, ts_ms_N, (ends_N2[:, 0], ends_N2[:, 1]))
     curve = line(whole, None, ts_ms_N, since_N)
-    layout = time_layout(axis, "+.3~f", range=difference_range([curve], area))
+    by_stretch = line(part, None, ts_ms_N, _numbers(found["difference"]), 1.0)
+    layout = time_layout(axis, "+.3~f", range=difference_range([curve], [*area, by_stretch]))
     layout["shapes"].append(level(0.0))
     better = "Below" if record["metrics"][metric]["lower_is_better"] else "Above"
     return Plot(
@@ -72,7 +73,7 @@ def difference_plot(record: Record, metric: str, axis: TimeAxis) -> Plot:
         text=f"{metric} of B less that of A over event time, {period_text(axis)}. {told([whole])}",
         caption="Paired difference on the same samples with its 95 % confidence sequence: valid at "
         f"all times at once. {better} 0, B is better.",
-        traces=[*area, line(part, None, ts_ms_N, _numbers(found["difference"]), 1.0), curve],
+        traces=[*area, by_stretch, curve],
         layout=layout,
         legend=[whole, part],
         axis=axis,
