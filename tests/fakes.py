@@ -1,5 +1,6 @@
 """Fakes that keep the contracts and crash on cue."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -22,14 +23,20 @@ class ListSource:
     Events and dead letters are gathered into batches of `batch_events`; a batch of the list
     stays as it is but for `seq`, `watermark_ms` and `end`. `CRASH` in the list raises
     `CrashError` when it is reached the first time, before the batch it would be in is handed out.
+    It takes no place of its own: positions are those of a list without it.
     """
 
     def __init__(
         self, records: Sequence[Event | DeadLetter | Batch | type[CRASH]], batch_events: int = 4
     ) -> None:
-        self._records = list(records)
+        self._records: list[Event | DeadLetter | Batch] = []
+        self._n_crashes: Counter[int] = Counter()  # ahead, by offset
+        for record in records:
+            if isinstance(record, type):
+                self._n_crashes[len(self._records)] += 1
+            else:
+                self._records.append(record)
         self._batch_events = batch_events
-        self._crashed: set[int] = set()
         self.acknowledged: list[Position] = []
 
     def batches(
@@ -50,17 +57,18 @@ class ListSource:
     def _next_batch(self, offset: int) -> tuple[Batch, int] | None:
         """The batch at this offset, and the offset after it."""
         entries: list[Event | DeadLetter] = []
-        while offset < len(self._records) and len(entries) < self._batch_events:
-            record = self._records[offset]
-            if record is CRASH and offset not in self._crashed:
-                self._crashed.add(offset)
+        while len(entries) < self._batch_events:
+            if self._n_crashes[offset]:
+                self._n_crashes[offset] -= 1
                 raise CrashError(f"at {offset}")
+            if offset == len(self._records):
+                break
+            record = self._records[offset]
             if isinstance(record, Batch):
                 if entries:
                     break
                 return record, offset + 1
-            if record is not CRASH:
-                entries.append(record)
+            entries.append(record)
             offset += 1
         return (_batch_of(entries), offset) if entries else None
 
