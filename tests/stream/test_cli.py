@@ -11,14 +11,18 @@ from stream import cli
 COMMANDS = [
     "demo",
     "replay",
+    "compare",
     "run",
     "pretrain",
     "produce",
     "report",
+    "export",
     "simulate",
     "import",
     "check",
+    "test-alerts",
     "inspect",
+    "reproduce",
 ]
 
 

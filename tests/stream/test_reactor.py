@@ -122,7 +122,7 @@ def test_that_a_rule_which_fires_is_muted_or_no_longer_asks_for_nothing(reaction
     run.orders()
     notice = Notice("low", "firing", 2 * HOUR_MS, HOUR_MS, {}, is_transition=False)
     moment = Moment(2, 2 * HOUR_MS, 2_000, {}, "anchor-9")
-    assert run.reactor.react([notice], moment, run.panel, run.anchors) == []
+    assert run.reactor.react([notice], moment, run.panel, run.anchors, run.standings) == []
     assert run.orders() == []
 
 

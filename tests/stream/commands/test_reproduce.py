@@ -36,7 +36,7 @@ def test_another_notice_is_a_failure_with_the_difference(out, capsys):
     notice = fired(out)[-1]
     assert run(["reproduce", json.dumps(notice | {"samples": 7.0}), "--run", str(out)]) == 1
     told = capsys.readouterr()
-    assert '-  "samples": 7.0\n' in told.out
+    assert '-  "samples": 7.0,\n' in told.out
     assert "not reproduced: after" in told.err
 
 
