@@ -85,6 +85,7 @@ benchmarks: install kafka-for-tests  ## print every figure of benchmarks/RESULTS
 	$(BIN)/python -m benchmarks.offpolicy
 	$(BIN)/python -m benchmarks.against_shadows
 	$(BIN)/python -m benchmarks.worse_than
+	$(BIN)/python -m benchmarks.drift
 	$(BIN)/python -m benchmarks.catalogue_scale
 	$(BIN)/python -m benchmarks.recovery_from_drift
 	$(BIN)/python -m benchmarks.ml100k --set threads=1
